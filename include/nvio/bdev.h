@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Block devices: a name, a size, and reads and writes, whatever is behind them. Open a descriptor, get a channel on
+ * each nvio_thread that does I/O, and submit ops.
+ */
+#ifndef NVIO_BDEV_H
+#define NVIO_BDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <nvio/compiler.h>
+#include <nvio/op.h>
+#include <nvio/thread.h>
+
+NVIO_BEGIN_DECLS
+
+struct nvio_env;
+struct nvio_bdev;
+struct nvio_bdev_desc;
+
+#define NVIO_BDEV_NAME_MAX 255
+
+/* Flags of nvio_bdev_open(). */
+#define NVIO_BDEV_READ  0u
+#define NVIO_BDEV_WRITE (1u << 0)
+
+enum nvio_bdev_event {
+	NVIO_BDEV_REMOVED, /* going away: put the channels and close; new I/O gets -ENODEV, what is in flight still completes */
+	NVIO_BDEV_RESIZED, /* num_blocks has changed */
+};
+
+typedef void (*nvio_bdev_event_fn)(struct nvio_bdev_desc *desc, enum nvio_bdev_event event, void *arg);
+
+/*
+ * Opens by name, alias or uuid. 0; -ENODEV no such device (named in nvio_errmsg()); -EROFS write asked of a read-only device;
+ * -EPERM claimed by a module; -ENOMEM; -EINVAL unknown flag or NULL. Thread: a current nvio_thread is needed: events are
+ * delivered on it, and close happens on it.
+ */
+NVIO_EXPORT int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struct nvio_bdev_desc **desc);
+
+/* Who hears of removal and resize; at most one per descriptor; NULL: nobody. Thread: the opening one. */
+NVIO_EXPORT void nvio_bdev_set_event_fn(struct nvio_bdev_desc *desc, nvio_bdev_event_fn fn, void *arg);
+
+/*
+ * Closes. Channels got from it must have been put. NULL is allowed. 0; -EBUSY I/O of this descriptor is in flight (nothing
+ * happened). Thread: the opening one.
+ */
+NVIO_EXPORT int nvio_bdev_close(struct nvio_bdev_desc *desc);
+
+/* The device of a descriptor; valid while the descriptor is open. */
+NVIO_EXPORT struct nvio_bdev *nvio_bdev_desc_bdev(const struct nvio_bdev_desc *desc);
+
+NVIO_EXPORT const char *nvio_bdev_name(const struct nvio_bdev *bdev);
+NVIO_EXPORT const char *nvio_bdev_module(const struct nvio_bdev *bdev); /* "malloc", "null", "file", ... */
+NVIO_EXPORT uint32_t nvio_bdev_block_size(const struct nvio_bdev *bdev);
+NVIO_EXPORT uint64_t nvio_bdev_num_blocks(const struct nvio_bdev *bdev);
+NVIO_EXPORT uint64_t nvio_bdev_size_bytes(const struct nvio_bdev *bdev);
+NVIO_EXPORT bool nvio_bdev_is_read_only(const struct nvio_bdev *bdev);
+NVIO_EXPORT bool nvio_bdev_has_volatile_cache(const struct nvio_bdev *bdev); /* a write is durable only after flush or FUA */
+NVIO_EXPORT const uint8_t *nvio_bdev_uuid(const struct nvio_bdev *bdev); /* 16 bytes */
+NVIO_EXPORT const char *nvio_bdev_alias(const struct nvio_bdev *bdev, unsigned index); /* NULL beyond the last */
+
+/* Calls fn for each device, in order of creation, until it returns non-zero; returns that. fn must not create or delete. */
+NVIO_EXPORT int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_bdev *bdev, void *arg), void *arg);
+
+/*
+ * The current nvio_thread's channel of the device (reference counted; give it back with nvio_channel_put()).
+ * 0; -ENODEV removed; -EINVAL no current thread; -ENOMEM; or the module's error.
+ */
+NVIO_EXPORT int nvio_bdev_channel(struct nvio_bdev_desc *desc, struct nvio_channel **ch);
+
+/*
+ * I/O. Offset and length in bytes, multiples of the block size. `buf` any address; the iovec array and the buffers stay
+ * the caller's but must not change until the op completes. Op flags: NVIO_OP_FUA on writes. Thread: the channel's.
+ * 0: submitted; else nothing was: -EINVAL misaligned, length 0, flags, NULL, iovec too short or over 2^20 entries; -ERANGE
+ * beyond the end (wrap-around included); -EBADF a write on a read-only descriptor; -ENODEV removed; -EOPNOTSUPP the
+ * module cannot. op.status then: 0, -EIO, -ENOSPC, -ENODEV, -ECANCELED, -ETIMEDOUT (op.timeout_us passed; the module still
+ * finishes first), -EILSEQ a compare found a difference.
+ */
+NVIO_EXPORT int nvio_bdev_read(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t offset,
+	uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_write(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *buf, uint64_t offset,
+	uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_readv(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov, int iovcnt,
+	uint64_t offset, uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov,
+	int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op);
+
+/* The same range becomes zeros; is given back (its content is then undefined, zeros for malloc, null and file); is made durable. */
+NVIO_EXPORT int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *ch, uint64_t offset, uint64_t len,
+	struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_unmap(struct nvio_bdev_desc *desc, struct nvio_channel *ch, uint64_t offset, uint64_t len,
+	struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *ch, struct nvio_op *op);
+
+/*
+ * Built-in devices. `name` as above, unique in the environment (-EEXIST). block_size: a power of two, 512 to 65536. uuid: NULL for
+ * a random one. Any thread with a current nvio_thread.
+ */
+struct nvio_bdev_malloc_opts {
+	size_t size;
+	const char *name;
+	uint32_t block_size;
+	uint64_t num_blocks;
+	const uint8_t *uuid;
+};
+NVIO_EXPORT int nvio_bdev_malloc_create(struct nvio_env *env, const struct nvio_bdev_malloc_opts *opts);
+
+struct nvio_bdev_null_opts {
+	size_t size;
+	const char *name;
+	uint32_t block_size;
+	uint64_t num_blocks;
+	const uint8_t *uuid;
+	bool untouched_reads; /* reads leave the buffer as it was: no data moves at all, for measuring everything else */
+};
+NVIO_EXPORT int nvio_bdev_null_create(struct nvio_env *env, const struct nvio_bdev_null_opts *opts);
+
+enum nvio_bdev_file_engine {
+	NVIO_BDEV_FILE_AUTO = 0,  /* io_uring, or threads where it is forbidden or not built in */
+	NVIO_BDEV_FILE_IO_URING,  /* or an error */
+	NVIO_BDEV_FILE_THREADS,   /* a pool with preadv and pwritev */
+};
+
+struct nvio_bdev_file_opts {
+	size_t size;
+	const char *name;
+	const char *path;        /* a regular file or a block device */
+	uint32_t block_size;     /* 0: 512 */
+	uint64_t num_blocks;     /* 0: as large as the file; else the file is extended (sparse) up to that many when it is shorter
+	                            and `create` is set, or refused with -ENOSPC when not */
+	const uint8_t *uuid;     /* NULL: derived from the file's device and inode, so it stays the same */
+	bool create;             /* make the file when it is not there */
+	bool read_only;
+	bool no_direct;          /* do not try O_DIRECT */
+	enum nvio_bdev_file_engine engine;
+	uint32_t threads;        /* of the thread engine; 0: 4 */
+};
+/*
+ * 0; -ENOENT, -EACCES, -EISDIR, -EINVAL (size 0, or not a multiple of the block), -EROFS, -ENOSPC, ... each with the path and the
+ * remedy. The file is locked (flock) against a second writer: -EBUSY.
+ */
+NVIO_EXPORT int nvio_bdev_file_create(struct nvio_env *env, const struct nvio_bdev_file_opts *opts);
+
+/* "io_uring" or "threads", and whether O_DIRECT is in use. For reports. -EINVAL not a file device. */
+NVIO_EXPORT int nvio_bdev_file_engine(const struct nvio_bdev *bdev, const char **engine, bool *direct);
+
+NVIO_EXPORT void nvio_bdev_malloc_opts_init(struct nvio_bdev_malloc_opts *opts);
+NVIO_EXPORT void nvio_bdev_null_opts_init(struct nvio_bdev_null_opts *opts);
+NVIO_EXPORT void nvio_bdev_file_opts_init(struct nvio_bdev_file_opts *opts);
+
+/*
+ * Changes the size. 0; -EOPNOTSUPP; -EINVAL 0; -ENOSPC, -EBUSY. Descriptors hear NVIO_BDEV_RESIZED; I/O beyond the new end that is
+ * in flight completes as the module can.
+ */
+NVIO_EXPORT int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks);
+
+/*
+ * Deletes: descriptors hear NVIO_BDEV_REMOVED, new opens and I/O get -ENODEV, and when the last descriptor is closed the device goes
+ * and `op` completes (on the calling nvio_thread). 0; -ENODEV; -EINVAL no current thread.
+ */
+NVIO_EXPORT int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op);
+
+NVIO_END_DECLS
+
+#endif

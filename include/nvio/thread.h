@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nvio_thread: a scheduling context, not an OS thread. Messages, pollers, timers, I/O channels. It runs on whichever OS
+ * thread calls nvio_thread_poll(), one at a time, and offers one file descriptor to sleep on.
+ */
+#ifndef NVIO_THREAD_H
+#define NVIO_THREAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nvio/compiler.h>
+#include <nvio/op.h>
+
+NVIO_BEGIN_DECLS
+
+struct nvio_env;
+struct nvio_thread;
+struct nvio_poller;
+struct nvio_channel;
+
+#define NVIO_THREAD_MSGS_DEFAULT 262143 /* messages that fit by default; memory is taken as they come */
+#define NVIO_THREAD_MSGS_SMALL   1023
+
+struct nvio_thread_opts {
+	size_t size;
+	const char *name;  /* NULL: "thread-<id>"; copied, at most 31 bytes */
+	uint32_t max_msgs; /* how many messages may wait at once; 0: NVIO_THREAD_MSGS_DEFAULT */
+};
+
+NVIO_EXPORT void nvio_thread_opts_init(struct nvio_thread_opts *opts);
+
+/*
+ * Makes a context in the environment; `opts` may be NULL. It belongs to no OS thread until somebody polls it.
+ * 0; -EINVAL name too long or max_msgs over 2^24; -ENOMEM; -EMFILE. Any thread.
+ */
+NVIO_EXPORT int nvio_thread_create(struct nvio_env *env, const struct nvio_thread_opts *opts, struct nvio_thread **thread);
+
+/*
+ * Marks the thread as exiting: from now on nvio_thread_send() answers -ESHUTDOWN and no channel, poller or timer can be
+ * added. Messages already accepted still run. Any thread; a second call does nothing.
+ */
+NVIO_EXPORT void nvio_thread_exit(struct nvio_thread *thread);
+
+/*
+ * Exits if it has not yet, drains (runs the accepted messages, ends the channels that were put, unregisters pollers) and frees.
+ * 0; -EBUSY: channels are still held or ops in flight: put them, poll, and call again (nvio_errmsg() names them); the
+ * thread then stays exiting. Thread: the one that polls it, not from within its own poll.
+ */
+NVIO_EXPORT int nvio_thread_destroy(struct nvio_thread *thread);
+
+/*
+ * Makes it the calling OS thread's current nvio_thread, until detach; nests (detach restores the one before).
+ * nvio_thread_poll() does so for its own duration. Detaching what is not current: -EINVAL.
+ */
+NVIO_EXPORT int nvio_thread_attach(struct nvio_thread *thread);
+NVIO_EXPORT int nvio_thread_detach(struct nvio_thread *thread);
+
+/* The one current on the calling OS thread, or NULL. */
+NVIO_EXPORT struct nvio_thread *nvio_thread_current(void);
+
+/* The first one made in the environment that still exists, or NULL; how many there are. Any thread. */
+NVIO_EXPORT struct nvio_thread *nvio_thread_app(struct nvio_env *env);
+NVIO_EXPORT uint32_t nvio_thread_count(struct nvio_env *env);
+
+/*
+ * Runs what is due: up to `max_msgs` messages (0: those waiting at entry), timers, every active poller once, completions.
+ * Returns how much work was done, 0 when idle; -EBUSY when another OS thread is polling it right now. May be called
+ * from within itself (a callback that waits): the running poller is not entered again.
+ */
+NVIO_EXPORT int nvio_thread_poll(struct nvio_thread *thread, uint32_t max_msgs);
+
+/*
+ * The descriptor to sleep on (epoll, poll, libuv, GLib): readable when a message waits, a timer is due or an event source
+ * of a poller has fired. It belongs to the thread. nvio_thread_timeout_ms(): how long to sleep at most: 0 when there is
+ * an active untimed poller or work waits, -1 when only the descriptor can tell. Between the last poll and the sleep
+ * no wake-up is lost.
+ */
+NVIO_EXPORT int nvio_thread_fd(struct nvio_thread *thread);
+NVIO_EXPORT int nvio_thread_timeout_ms(struct nvio_thread *thread);
+
+NVIO_EXPORT const char *nvio_thread_name(const struct nvio_thread *thread);
+NVIO_EXPORT uint64_t nvio_thread_id(const struct nvio_thread *thread);      /* 1 and up, never used twice in an environment */
+NVIO_EXPORT bool nvio_thread_has_active_pollers(const struct nvio_thread *thread); /* untimed, not paused */
+NVIO_EXPORT bool nvio_thread_has_pollers(const struct nvio_thread *thread);
+NVIO_EXPORT bool nvio_thread_is_idle(const struct nvio_thread *thread);     /* no messages, timers, active pollers or completions */
+NVIO_EXPORT bool nvio_thread_is_running(const struct nvio_thread *thread);  /* not exiting */
+
+/*
+ * Sends a message: fn(arg) runs once, in the thread's poll, in the order of sending per sender. 0; -ESHUTDOWN the
+ * thread is exiting; -ENOBUFS max_msgs wait already: nothing was sent. Any thread, any OS thread; lock-free.
+ */
+NVIO_EXPORT int nvio_thread_send(struct nvio_thread *thread, void (*fn)(void *arg), void *arg);
+
+/*
+ * Pollers. `fn` returns how much work it did (0: idle). period_us 0: every poll; else that often, by the environment's
+ * clock. All of these may be called from within any poller, also about itself; unregister frees it (its fn is not called
+ * again). Thread: the nvio_thread's own (or before its first poll).
+ */
+typedef int (*nvio_poller_fn)(void *arg);
+NVIO_EXPORT int nvio_poller_register(struct nvio_thread *thread, const char *name, nvio_poller_fn fn, void *arg,
+	uint64_t period_us, struct nvio_poller **poller);
+NVIO_EXPORT void nvio_poller_unregister(struct nvio_poller *poller);
+NVIO_EXPORT void nvio_poller_pause(struct nvio_poller *poller);
+NVIO_EXPORT void nvio_poller_resume(struct nvio_poller *poller);
+
+/* One-shot timers in caller's memory; the fields are the library's but `fn` and `arg`. Zero-initialise, set fn, start. */
+struct nvio_timer {
+	void (*fn)(struct nvio_timer *timer);
+	void *arg;
+	struct nvio_thread *thread;
+	uint64_t due_ns;
+	uint32_t heap_index; /* 0: not started */
+};
+
+/* Starts it, or moves it when it is started already. 0; -ESHUTDOWN; -ENOMEM. Thread: the nvio_thread's own. */
+NVIO_EXPORT int nvio_timer_start(struct nvio_thread *thread, struct nvio_timer *timer, uint64_t delay_us);
+NVIO_EXPORT void nvio_timer_stop(struct nvio_timer *timer); /* does nothing when it is not started */
+
+/*
+ * An event source of a poller: while the thread sleeps, `fd` becoming readable wakes it and `fn` runs (level-triggered; fn
+ * consumes the event). Thread: the nvio_thread's own. 0; -EEXIST; -ENOMEM; or epoll's error. Remove before closing fd.
+ */
+NVIO_EXPORT int nvio_thread_add_fd(struct nvio_thread *thread, int fd, nvio_poller_fn fn, void *arg);
+NVIO_EXPORT int nvio_thread_remove_fd(struct nvio_thread *thread, int fd);
+
+/*
+ * I/O channels: one context per thread and device, reference counted, so that I/O needs no lock.
+ * A device is known by an address of the caller's choice.
+ */
+struct nvio_io_device_ops {
+	const char *name;
+	size_t ctx_size;                                    /* bytes of context per channel, zeroed */
+	int (*channel_create)(void *device, struct nvio_channel *ch); /* 0 or -errno; on the channel's thread */
+	void (*channel_destroy)(void *device, struct nvio_channel *ch);
+};
+
+NVIO_EXPORT int nvio_io_device_register(struct nvio_env *env, void *device, const struct nvio_io_device_ops *ops);
+
+/*
+ * Ends the registration: no new channels from now on (-ENODEV); `op` completes, on the calling thread (the current nvio_thread),
+ * when the last channel is gone. 0; -ENOENT; -EINVAL no current thread. `op` NULL: 0 when there are no channels, else -EBUSY.
+ */
+NVIO_EXPORT int nvio_io_device_unregister(struct nvio_env *env, void *device, struct nvio_op *op);
+
+/*
+ * The current nvio_thread's channel of the device: the same pointer each time, one more reference. 0; -ENODEV not registered;
+ * -EINVAL no current thread; -ESHUTDOWN; or channel_create's error.
+ */
+NVIO_EXPORT int nvio_channel_get(struct nvio_env *env, void *device, struct nvio_channel **ch);
+
+/* Gives a reference back; the last one destroys the channel in a later poll of its thread. Thread: the channel's. */
+NVIO_EXPORT void nvio_channel_put(struct nvio_channel *ch);
+
+NVIO_EXPORT void *nvio_channel_ctx(struct nvio_channel *ch);
+NVIO_EXPORT struct nvio_thread *nvio_channel_thread(const struct nvio_channel *ch);
+NVIO_EXPORT void *nvio_channel_device(const struct nvio_channel *ch);
+
+/*
+ * Calls fn(ch, arg) for each channel of the device, each on its own thread, one after another; a negative return ends the walk and
+ * is op's status. op completes on the calling thread (the current nvio_thread). 0; -ENOENT; -EINVAL no current thread.
+ */
+NVIO_EXPORT int nvio_channel_for_each(struct nvio_env *env, void *device, int (*fn)(struct nvio_channel *ch, void *arg),
+	void *arg, struct nvio_op *op);
+
+NVIO_END_DECLS
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Waiting for an op and asking for its end: the two things that a caller does with an op without knowing
+ * which queue or thread works on it.
+ */
+#include "base/op.h"
+
+#include <sched.h>
+
+#include <nvio/error.h>
+
+/*
+ * So many polls in a row may find nothing before the core is also offered to others: a few hundred
+ * microseconds.
+ */
+#define IDLE_POLLS_BEFORE_YIELD 2000
+
+_Thread_local int (*op_wait_hook)(struct nvio_op *op);
+
+/* The owner has said why in words just before; hold on to them. */
+static COLD int wait_failed(const struct nvio_op *op, int rc)
+{
+	const char *why = nvio_errmsg();
+
+	return fail(rc, "wait: %s: the operation is still in flight: %s", op->owner->ops->name,
+		    *why ? why : nvio_errno_name(rc));
+}
+
+int nvio_wait(struct nvio_op *op)
+{
+	unsigned idle = 0;
+	int rc;
+
+	while (nvio_op_pending(op)) {
+		if (op_wait_hook)
+			rc = op_wait_hook(op);
+		else
+			rc = op->owner->ops->poll(op->owner);
+		if (unlikely(rc < 0)) {
+			/*
+			 * An owner completes its ops before it fails; one that is still pending would pend
+			 * for ever.
+			 */
+			if (nvio_op_pending(op))
+				return wait_failed(op, rc);
+			break;
+		}
+		if (rc)
+			idle = 0;
+		else if (!op_wait_hook && ++idle >= IDLE_POLLS_BEFORE_YIELD)
+			sched_yield();
+	}
+	return op->status;
+}
+
+int nvio_cancel(struct nvio_op *op)
+{
+	const struct pollable_ops *ops;
+
+	if (!nvio_op_pending(op))
+		return fail(-EALREADY, "cancel: the operation is not in flight (status %s)",
+			    op->status ? nvio_errno_name(op->status) : "0");
+	ops = op->owner->ops;
+	if (!ops->cancel)
+		return fail(-EOPNOTSUPP, "cancel: %s: cannot cancel; the operation will complete by itself", ops->name);
+	return ops->cancel(op->owner, op);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The library's side of the operation: who an op waits on, and the moves that every owner makes with it. */
+#ifndef BASE_OP_H
+#define BASE_OP_H
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "base/fail.h"
+#include <nvio/op.h>
+
+/* What can be polled for an op's completion: a queue pair, a controller's admin queue, an nvio_thread. */
+struct nvio_pollable {
+	const struct pollable_ops *ops;
+};
+
+struct pollable_ops {
+	const char *name;
+	/* Makes progress; returns the number of completions (or other work), or -errno. */
+	int (*poll)(struct nvio_pollable *p);
+	/* NULL: ops of this owner cannot be cancelled. */
+	int (*cancel)(struct nvio_pollable *p, struct nvio_op *op);
+};
+
+/* Set while a coroutine runs on this OS thread: how nvio_wait() suspends it instead of polling. */
+extern _Thread_local int (*op_wait_hook)(struct nvio_op *op);
+
+/* FIFO of ops, intrusive by op.next/op.pprev; any member can be removed in O(1). */
+struct op_queue {
+	struct nvio_op *head, **tail;
+};
+
+static inline void op_queue_init(struct op_queue *q)
+{
+	q->head = NULL;
+	q->tail = &q->head;
+}
+
+static inline bool op_queue_empty(const struct op_queue *q) { return !q->head; }
+
+static inline void op_queue_push(struct op_queue *q, struct nvio_op *op)
+{
+	op->next = NULL;
+	op->pprev = q->tail;
+	*q->tail = op;
+	q->tail = &op->next;
+}
+
+static inline void op_queue_push_front(struct op_queue *q, struct nvio_op *op)
+{
+	op->next = q->head;
+	if (q->head)
+		q->head->pprev = &op->next;
+	else
+		q->tail = &op->next;
+	op->pprev = &q->head;
+	q->head = op;
+}
+
+static inline void op_queue_remove(struct op_queue *q, struct nvio_op *op)
+{
+	*op->pprev = op->next;
+	if (op->next)
+		op->next->pprev = op->pprev;
+	else
+		q->tail = op->pprev;
+	op->next = NULL;
+	op->pprev = NULL;
+}
+
+static inline struct nvio_op *op_queue_pop(struct op_queue *q)
+{
+	struct nvio_op *op = q->head;
+
+	if (op)
+		op_queue_remove(q, op);
+	return op;
+}
+
+/* Moves everything of `from` to the end of `to`. */
+static inline void op_queue_splice(struct op_queue *to, struct op_queue *from)
+{
+	if (!from->head)
+		return;
+	from->head->pprev = to->tail;
+	*to->tail = from->head;
+	to->tail = from->tail;
+	op_queue_init(from);
+}
+
+/* The op is taken: from here on it is the library's. The last step of a submit that will return 0. */
+static inline void op_begin(struct nvio_op *op, struct nvio_pollable *owner)
+{
+	checked(op->status != -EINPROGRESS);
+	op->owner = owner;
+	op->status = -EINPROGRESS;
+}
+
+/*
+ * Completes the op: sets the status and runs `done`. After this the op may be gone. An owner calls it from its poll,
+ * never from submit.
+ */
+static inline void op_end(struct nvio_op *op, int status)
+{
+	checked(op->status == -EINPROGRESS && status != -EINPROGRESS);
+	op->status = status;
+	if (op->done)
+		op->done(op);
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory queues over loop: registers and doorbells are those of a controller in this process. Any pointer is a buffer.
+ */
+#include "host/pcie/mq.h"
+
+#include "loop/loop.h"
+
+static struct loop_port *port_of(struct nvio_ctrlr *c) { return c->transport; }
+
+static int loop_host_open(struct nvio_ctrlr *c)
+{
+	struct loop_port *port;
+	int rc = loop_attach(c->env, c->trid.traddr, &port);
+
+	if (!rc)
+		c->transport = port;
+	return rc;
+}
+
+static void loop_host_close(struct nvio_ctrlr *c)
+{
+	if (c->transport)
+		loop_detach(port_of(c));
+	c->transport = NULL;
+}
+
+static uint64_t loop_host_read(struct nvio_ctrlr *c, uint32_t offset, uint32_t width)
+{
+	return width == 8 ? loop_reg_read64(port_of(c), offset) : loop_reg_read32(port_of(c), offset);
+}
+
+static void loop_host_write(struct nvio_ctrlr *c, uint32_t offset, uint32_t width, uint64_t value)
+{
+	loop_reg_write(port_of(c), offset, width, value);
+}
+
+static int loop_host_kick(struct nvio_ctrlr *c)
+{
+	const struct loop_hot *hot = loop_hot(port_of(c));
+
+	return hot->kick ? hot->kick(hot->ctx) : 0;
+}
+
+static uint32_t *loop_host_doorbell(struct nvio_ctrlr *c, uint32_t index)
+{
+	return loop_doorbell(port_of(c), index);
+}
+
+static int loop_host_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots, struct nvio_qpair **qp)
+{
+	const struct loop_hot *hot = loop_hot(port_of(c));
+	struct mq_bar bar = {
+		.doorbell = loop_host_doorbell,
+		.kick = hot->kick,
+		.kick_ctx = hot->ctx,
+		.identity = true,
+	};
+
+	return mq_create(c, &bar, qid, entries, slots, qp);
+}
+
+static void loop_host_admin_setup(struct nvio_ctrlr *c)
+{
+	struct mq *mq = qpair_mq(c->admin);
+
+	/* Queue sizes are 0-based (NVMe Base 2.0 section 3.1.3.8). */
+	loop_host_write(c, NVIO_REG_AQA, 4, (uint32_t)(mq->sq_size - 1) | (uint32_t)(mq->cq_size - 1) << 16);
+	loop_host_write(c, NVIO_REG_ASQ, 8, mq->sq_iova);
+	loop_host_write(c, NVIO_REG_ACQ, 8, mq->cq_iova);
+}
+
+const struct ctrlr_ops pcie_loop_ops = {
+	.name = "loop",
+	.open = loop_host_open,
+	.close = loop_host_close,
+	.reg_read = loop_host_read,
+	.reg_write = loop_host_write,
+	.kick = loop_host_kick,
+	.qpair_create = loop_host_qpair,
+	.admin_setup = loop_host_admin_setup,
+};

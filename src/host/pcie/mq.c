@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The memory queue: commands built in place, one doorbell per batch, completions taken by their phase tag. This file is the
+ * hot path; what is rare stands in prp.c and in the host core.
+ */
+#include "host/pcie/mq.h"
+
+#include "base/alloc.h"
+#include "host/slot.h"
+#include "mem/mem.h"
+#include <nvio/mem.h>
+
+/* ---- the entries ---- */
+
+static ALWAYS_INLINE void put64(uint8_t *sqe, unsigned offset, uint64_t v)
+{
+	v = NVIO_LE_SWAP(64, v);
+	memcpy(sqe + offset, &v, 8);
+}
+
+static ALWAYS_INLINE uint8_t *sqe_at_tail(struct mq *mq)
+{
+	return mq->sq + (size_t)mq->sq_tail * sizeof(struct nvio_sqe);
+}
+
+static ALWAYS_INLINE void sq_ring(struct mq *mq)
+{
+	/*
+	 * Release: the entries must be in memory before the doorbell is, or the controller fetches the ring's old content (H6).
+	 */
+	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, (uint32_t)mq->sq_tail), __ATOMIC_RELEASE);
+	mq->sq_rung = mq->sq_tail;
+	mq->qp.stats.sq_doorbells++;
+}
+
+static ALWAYS_INLINE void sq_advance(struct mq *mq)
+{
+	if (unlikely(++mq->sq_tail == mq->sq_size))
+		mq->sq_tail = 0;
+	mq->qp.stats.submitted++;
+	if (mq->qp.immediate)
+		sq_ring(mq);
+}
+
+/* Dwords 0 to 3 and 10 to 15 of an NVM command; the data pointer is the caller's to fill in. */
+static ALWAYS_INLINE void sqe_nvm(uint8_t *sqe, const struct host_io *io, uint32_t cid, uint64_t lba, uint32_t nblocks)
+{
+	put64(sqe, 0, io->opcode | cid << 16 | (uint64_t)io->ns->nsid << 32);
+	put64(sqe, 8, 0);
+	put64(sqe, 16, 0);
+	put64(sqe, 40, lba);
+	put64(sqe, 48, (nblocks - 1) | (uint64_t)io->control << 16);
+	put64(sqe, 56, 0);
+}
+
+static void mq_send_rw(struct nvio_qpair *qp, struct nvio_op *op)
+{
+	struct mq *mq = qpair_mq(qp);
+	struct host_io *io = op_io(op);
+	struct slot *slot = slot_take(qp, op);
+	uint8_t *sqe = sqe_at_tail(mq);
+	uint64_t addr = (uintptr_t)io->data;
+	uint32_t len = io->nblocks << io->ns->shift;
+	uint64_t room = HOST_PAGE - (addr & (HOST_PAGE - 1));
+
+	sqe_nvm(sqe, io, slot->cid, io->lba, io->nblocks);
+	if (likely(mq->identity && len <= room + HOST_PAGE)) {
+		put64(sqe, 24, addr);
+		put64(sqe, 32, len <= room ? 0 : addr + room);
+	} else if (unlikely(prp_fill(mq, sqe, io->data, len, SLOT_INDEX(slot->cid)))) {
+		slot_give_back(qp, slot);
+		qpair_end_later(qp, op, -EFAULT);
+		return;
+	}
+	sq_advance(mq);
+}
+
+/* ---- everything but a plain read or write ---- */
+
+static int put_ranges(struct mq *mq, uint8_t *sqe, struct host_io *io, unsigned slot)
+{
+	const struct nvio_lba_range *ranges = io->data;
+	uint8_t *page = mq->pages + (size_t)slot * HOST_PAGE;
+
+	for (uint32_t i = 0; i < io->iovcnt; i++) {
+		put64(page, i * 16, (uint64_t)ranges[i].nblocks << 32);
+		put64(page, i * 16 + 8, ranges[i].lba);
+	}
+	put64(sqe, 24, mq->pages_iova + (uint64_t)slot * HOST_PAGE);
+	put64(sqe, 32, 0);
+	return 0;
+}
+
+/* Where the data of blocks [first, first + count) lies. */
+static int put_data(struct mq *mq, uint8_t *sqe, const struct host_io *io, const struct slot *slot)
+{
+	uint64_t skip = (uint64_t)slot->first << io->ns->shift;
+	uint32_t len = slot->count << io->ns->shift;
+	unsigned index = SLOT_INDEX(slot->cid);
+
+	if (slot->flags & SLOT_BOUNCED) {
+		put64(sqe, 24, mq->pages_iova + (uint64_t)index * HOST_PAGE);
+		put64(sqe, 32, 0);
+		return 0;
+	}
+	if (io->iovcnt)
+		return prp_fill_iov(mq, sqe, io->data, skip, len, index);
+	return prp_fill(mq, sqe, (const uint8_t *)io->data + skip, len, index);
+}
+
+static int put_raw(struct mq *mq, uint8_t *sqe, const struct host_io *io, const struct slot *slot)
+{
+	nvio_le16 cid = nvio_to_le16(slot->cid);
+
+	memcpy(sqe, &io->sqe, sizeof(io->sqe));
+	memcpy(sqe + offsetof(struct nvio_sqe, cid), &cid, sizeof(cid));
+	if (!io->nblocks)
+		return 0;
+	if (slot->flags & SLOT_BOUNCED) {
+		put64(sqe, 24, mq->pages_iova + (uint64_t)SLOT_INDEX(slot->cid) * HOST_PAGE);
+		put64(sqe, 32, 0);
+		return 0;
+	}
+	return prp_fill(mq, sqe, io->data, io->nblocks, SLOT_INDEX(slot->cid));
+}
+
+static int mq_send(struct nvio_qpair *qp, struct slot *slot)
+{
+	struct mq *mq = qpair_mq(qp);
+	struct host_io *io = op_io(slot->op);
+	uint8_t *sqe = sqe_at_tail(mq);
+	int rc = 0;
+
+	if (slot->flags & SLOT_BOUNCED)
+		qp->stats.bounced++;
+	switch (io->kind) {
+	case HOST_IO_RW:
+		sqe_nvm(sqe, io, slot->cid, io->lba + slot->first, slot->count);
+		rc = put_data(mq, sqe, io, slot);
+		break;
+	case HOST_IO_NODATA:
+		if (io->nblocks) {
+			sqe_nvm(sqe, io, slot->cid, io->lba + slot->first, slot->count);
+		} else {
+			memset(sqe, 0, sizeof(struct nvio_sqe));
+			put64(sqe, 0, io->opcode | (uint64_t)slot->cid << 16 | (uint64_t)io->ns->nsid << 32);
+		}
+		put64(sqe, 24, 0);
+		put64(sqe, 32, 0);
+		break;
+	case HOST_IO_RANGES:
+		memset(sqe, 0, sizeof(struct nvio_sqe));
+		put64(sqe, 0, io->opcode | (uint64_t)slot->cid << 16 | (uint64_t)io->ns->nsid << 32);
+		put64(sqe, 40, (io->iovcnt - 1) | (uint64_t)NVIO_DSM_AD << 32);
+		rc = put_ranges(mq, sqe, io, SLOT_INDEX(slot->cid));
+		break;
+	case HOST_IO_RAW:
+		rc = put_raw(mq, sqe, io, slot);
+		break;
+	}
+	if (!rc)
+		sq_advance(mq);
+	return rc;
+}
+
+static void mq_kick(struct nvio_qpair *qp)
+{
+	struct mq *mq = qpair_mq(qp);
+
+	if (mq->sq_tail != mq->sq_rung)
+		sq_ring(mq);
+}
+
+/* ---- completions ---- */
+
+static ALWAYS_INLINE void cq_tell(struct mq *mq)
+{
+	/*
+	 * Release: our reads of the entries must be done before the controller may write new ones into their place.
+	 */
+	__atomic_store_n(mq->cq_doorbell, NVIO_LE_SWAP(32, (uint32_t)mq->cq_head), __ATOMIC_RELEASE);
+	mq->cq_told = 0;
+	mq->qp.stats.cq_doorbells++;
+}
+
+static int mq_reap(struct nvio_qpair *qp, uint32_t max)
+{
+	struct mq *mq = qpair_mq(qp);
+	uint32_t seen = 0;
+	int ended = 0;
+
+	if (mq->sq_tail != mq->sq_rung)
+		sq_ring(mq);
+	if (mq->kick)
+		mq->kick(mq->kick_ctx);
+	for (;;) {
+		const uint8_t *cqe = mq->cq + (size_t)mq->cq_head * sizeof(struct nvio_cqe);
+		uint32_t dw3;
+		uint64_t dw01;
+
+		/*
+		 * Acquire: the phase tag is read before the rest of the entry, or a half-written entry is taken for whole (H6).
+		 */
+		dw3 = NVIO_LE_SWAP(32, __atomic_load_n((const uint32_t *)(const void *)(cqe + 12), __ATOMIC_ACQUIRE));
+		if (((dw3 >> 16) & 1) != mq->cq_phase)
+			break;
+		memcpy(&dw01, cqe, sizeof(dw01));
+		dw01 = NVIO_LE_SWAP(64, dw01);
+		if (unlikely(++mq->cq_head == mq->cq_size)) {
+			mq->cq_head = 0;
+			mq->cq_phase ^= 1;
+		}
+		mq->cq_told++;
+		ended += qpair_complete(qp, dw3 & 0xffff, dw01, dw3 >> 17);
+		if (++seen == max)
+			break;
+	}
+	if (mq->cq_told >= mq->cq_tell_at)
+		cq_tell(mq);
+	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */
+	if (mq->sq_tail != mq->sq_rung)
+		sq_ring(mq);
+	return ended;
+}
+
+/* ---- set-up ---- */
+
+static void mq_rewind(struct nvio_qpair *qp)
+{
+	struct mq *mq = qpair_mq(qp);
+
+	memset(mq->sq, 0, (size_t)mq->sq_size * sizeof(struct nvio_sqe));
+	memset((void *)(uintptr_t)mq->cq, 0, (size_t)mq->cq_size * sizeof(struct nvio_cqe));
+	mq->sq_tail = mq->sq_rung = 0;
+	mq->cq_head = mq->cq_told = 0;
+	mq->cq_phase = 1;
+}
+
+/* NVMe Base 2.0 sections 5.4 and 5.5: physically contiguous, no interrupts (the queue is polled). */
+static void mq_create_cmd(struct nvio_qpair *qp, bool cq, struct nvio_sqe *cmd)
+{
+	struct mq *mq = qpair_mq(qp);
+	uint32_t entries = cq ? mq->cq_size : mq->sq_size;
+
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->opc = cq ? NVIO_ADMIN_CREATE_CQ : NVIO_ADMIN_CREATE_SQ;
+	cmd->prp1 = nvio_to_le64(cq ? mq->cq_iova : mq->sq_iova);
+	cmd->cdw10 = nvio_to_le32(qp->qid | (entries - 1) << 16);
+	cmd->cdw11 = nvio_to_le32(cq ? 1u : 1u | (uint32_t)qp->priority << 1 | (uint32_t)qp->qid << 16);
+}
+
+static void *mq_bounce_page(struct nvio_qpair *qp, const struct slot *slot)
+{
+	return qpair_mq(qp)->pages + (size_t)SLOT_INDEX(slot->cid) * HOST_PAGE;
+}
+
+static void mq_destroy(struct nvio_qpair *qp)
+{
+	struct mq *mq = qpair_mq(qp);
+
+	nvio_mem_free(mq->env, mq->pages);
+	nvio_mem_free(mq->env, (void *)(uintptr_t)mq->cq);
+	nvio_mem_free(mq->env, mq->sq);
+	qpair_fini(qp);
+	alloc_free(mq);
+}
+
+static const struct qpair_ops mq_ops = {
+	.send_rw = mq_send_rw,
+	.send = mq_send,
+	.kick = mq_kick,
+	.reap = mq_reap,
+	.rewind = mq_rewind,
+	.create_cmd = mq_create_cmd,
+	.bounce_page = mq_bounce_page,
+	.destroy = mq_destroy,
+};
+
+static void *ring_alloc(struct nvio_env *env, size_t len, uint64_t *iova)
+{
+	void *p = nvio_mem_alloc_zeroed(env, ALIGN_UP(len, (size_t)HOST_PAGE), HOST_PAGE);
+
+	if (p && nvio_mem_device_addr(env, p, iova, NULL)) {
+		nvio_mem_free(env, p);
+		return NULL;
+	}
+	return p;
+}
+
+/*
+ * The completion queue is larger than the submission queue by as many entries as we keep back telling about, so that the
+ * controller never has to wait for its doorbell. Where CAP.MQES forbids that, each batch is told.
+ */
+static void mq_size_cq(struct mq *mq, uint32_t entries, uint32_t mqes)
+{
+	uint32_t keep = MIN(MAX(entries / 4, 1u), 64u);
+	uint32_t size = entries + keep;
+
+	if (mq->qp.qid == 0 || size > mqes) {
+		mq->cq_size = (uint16_t)entries;
+		mq->cq_tell_at = 1;
+		return;
+	}
+	mq->cq_size = (uint16_t)size;
+	mq->cq_tell_at = (uint16_t)keep;
+}
+
+int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint32_t entries, uint32_t slots,
+	struct nvio_qpair **out)
+{
+	struct mq *mq;
+	int rc;
+
+	/* 65,536 entries is what the specification allows; the indices here are 16 bits wide and go one less. */
+	entries = MIN(entries, 65535u);
+	slots = MIN(slots, MIN(entries - 1, HOST_MAX_SLOTS));
+	mq = alloc_aligned(CACHE_LINE, sizeof(*mq));
+	if (!mq)
+		return fail(-ENOMEM, "%s: queue pair %u: no memory", c->ops->name, qid);
+	rc = qpair_init(&mq->qp, c, qid, entries, slots, &mq_ops);
+	if (rc)
+		goto err_free;
+	mq->env = c->env;
+	mq->sq_size = (uint16_t)entries;
+	mq_size_cq(mq, entries, MIN(nvio_cap_mqes(c->cap) + 1u, 65535u));
+	mq->identity = bar->identity;
+	mq->kick = bar->kick;
+	mq->kick_ctx = bar->kick_ctx;
+
+	rc = -ENODEV;
+	mq->sq_doorbell = bar->doorbell(c, 2u * qid);
+	mq->cq_doorbell = bar->doorbell(c, 2u * qid + 1);
+	if (!mq->sq_doorbell || !mq->cq_doorbell) {
+		fail(rc, "%s: %s: queue pair %u has no doorbell: the controller's BAR is too small", c->ops->name, c->trid.traddr, qid);
+		goto err_qpair;
+	}
+	rc = -ENOMEM;
+	mq->sq = ring_alloc(c->env, (size_t)mq->sq_size * sizeof(struct nvio_sqe), &mq->sq_iova);
+	if (!mq->sq)
+		goto err_qpair;
+	mq->cq = ring_alloc(c->env, (size_t)mq->cq_size * sizeof(struct nvio_cqe), &mq->cq_iova);
+	if (!mq->cq)
+		goto err_sq;
+	mq->pages = ring_alloc(c->env, (size_t)slots * HOST_PAGE, &mq->pages_iova);
+	if (!mq->pages)
+		goto err_cq;
+	mq->cq_phase = 1;
+	*out = &mq->qp;
+	return 0;
+
+err_cq:
+	nvio_mem_free(c->env, (void *)(uintptr_t)mq->cq);
+err_sq:
+	nvio_mem_free(c->env, mq->sq);
+err_qpair:
+	qpair_fini(&mq->qp);
+err_free:
+	alloc_free(mq);
+	return rc;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory queues, host side: submission and completion rings in memory that the controller reaches, and doorbells (NVMe
+ * PCIe Transport 1.0 section 3). PCIe, loop and vfio-user share this and differ in where BAR and memory come from.
+ */
+#ifndef HOST_PCIE_MQ_H
+#define HOST_PCIE_MQ_H
+
+#include "host/host.h"
+
+/* What a backend (loop, later VFIO and vfio-user) gives to memory queues. */
+struct mq_bar {
+	/* Doorbell register `index`: 2 * qid, + 1 for the completion queue; NULL out of range. */
+	uint32_t *(*doorbell)(struct nvio_ctrlr *c, uint32_t index);
+	/* Moves along a device that has no thread of its own; NULL otherwise. Fixed while the device is open. */
+	int (*kick)(void *ctx);
+	void *kick_ctx;
+	/* Device addresses are virtual addresses: any pointer is a buffer. */
+	bool identity;
+};
+
+struct mq {
+	struct nvio_qpair qp;     /* first */
+
+	/* Submission. */
+	uint8_t *sq CACHE_ALIGNED;
+	uint32_t *sq_doorbell;
+	uint16_t sq_tail, sq_rung; /* next entry to write; what the controller was told */
+	uint16_t sq_size;
+	bool identity;
+
+	/* Completion. */
+	uint16_t cq_size;
+	uint16_t cq_head, cq_told; /* next entry to read; entries read that the controller was not told of */
+	uint16_t cq_tell_at;
+	uint16_t cq_phase;
+	const uint8_t *cq;
+	uint32_t *cq_doorbell;
+	int (*kick)(void *ctx);
+	void *kick_ctx;
+
+	/* Two pages beyond the first are reached through the slot's page; also the bounce buffer. */
+	uint8_t *pages;
+	uint64_t pages_iova;
+
+	uint64_t sq_iova, cq_iova;
+	struct nvio_env *env;
+};
+
+int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint32_t entries, uint32_t slots,
+	struct nvio_qpair **out);
+
+static inline struct mq *qpair_mq(struct nvio_qpair *qp) { return (struct mq *)(void *)qp; }
+
+/* prp.c: fills in the data pointer of a command that moves [buf, buf + len). `list` is the slot's page. 0 or -EFAULT. */
+int prp_fill(struct mq *mq, uint8_t *sqe, const void *buf, uint32_t len, unsigned slot);
+int prp_fill_iov(struct mq *mq, uint8_t *sqe, const struct iovec *iov, uint64_t skip, uint32_t len, unsigned slot);
+
+extern const struct ctrlr_ops pcie_loop_ops; /* loop.c */
+
+#endif

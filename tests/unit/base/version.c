@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The version: meson.build, the header's numbers and the library say the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include <nvio/version.h>
+
+static void header_and_library_agree(void **state)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%d.%d.%d", NVIO_VERSION_MAJOR, NVIO_VERSION_MINOR, NVIO_VERSION_PATCH);
+	assert_string_equal(nvio_version(), text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(header_and_library_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
