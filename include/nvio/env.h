@@ -57,7 +57,9 @@ NVIO_EXPORT void nvio_env_opts_init(struct nvio_env_opts *opts);
 /*
  * Opens an environment; `opts` NULL means the defaults, and is copied otherwise (strings too).
  * 0; -EINVAL bad option (named in nvio_errmsg()); -EALREADY the shm_id is held; -ENOMEM memory or hugepages;
- * -EPERM or -EACCES memory locking or PCI access. A failed open leaves nothing behind. Any thread.
+ * -EPERM or -EACCES memory locking or PCI access; -E2BIG an option that this release does not know is set; another -errno
+ * of the system: the shm_id's lock file (-EACCES: something else lies in its place), or files run out (-EMFILE). A failed
+ * open leaves nothing behind. Any thread.
  */
 NVIO_EXPORT int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **env);
 

@@ -12,7 +12,7 @@ NVIO_BEGIN_DECLS
 
 enum nvio_log_level {
 	NVIO_LOG_ERROR = 0, /* something was lost or does not work any more */
-	NVIO_LOG_WARN,      /* it works, but differently from what was asked for, or something is about to fail */
+	NVIO_LOG_WARN,      /* it works, but not as asked for, or something is about to fail */
 	NVIO_LOG_NOTICE,    /* rare and normal: a controller was reset, a namespace appeared */
 	NVIO_LOG_INFO,      /* each step of opening, connecting and closing */
 	NVIO_LOG_DEBUG,     /* for those who work on nvio */

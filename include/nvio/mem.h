@@ -32,8 +32,8 @@ NVIO_EXPORT int nvio_mem_free(struct nvio_env *env, void *buf);
 
 /*
  * Makes the caller's own memory known to devices. Address and length are multiples of 4 KiB; the memory stays the
- * caller's, and must stay mapped until it is unregistered. 0; -EINVAL alignment, length 0 or wrap-around; -EEXIST overlaps
- * a registration or nvio's own memory; -ENOMEM; -EPERM memory locking. Any thread.
+ * caller's, and must stay mapped until it is unregistered. 0; -EINVAL alignment, length 0, wrap-around or not mapped;
+ * -EEXIST overlaps a registration or nvio's own memory; -ENOMEM; -EPERM memory locking. Any thread.
  */
 NVIO_EXPORT int nvio_mem_register(struct nvio_env *env, void *addr, size_t len);
 

@@ -24,6 +24,9 @@ void *alloc_array(size_t count, size_t size)
 {
 	if (fails_now())
 		return NULL;
+	/* calloc() refuses this as well, but sanitizers end the program for it. */
+	if (size && count > SIZE_MAX / size)
+		return NULL;
 	/* A size of 0 must not look like a failure. */
 	return calloc(count ? count : 1, size ? size : 1);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The heap, as all rooms use it, so that each allocation can be made to fail in a test. Not for DMA buffers (room mem)
- * and not for the I/O path (which does not allocate).
+ * The heap, as all rooms use it, so that each allocation can be made to fail in a test. Not for DMA buffers
+ * (room mem) and not for the I/O path (which does not allocate).
  */
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
@@ -26,8 +26,9 @@ char *alloc_strdup(const char *s);
 void alloc_free(void *ptr);
 
 /*
- * Lets the calling OS thread's next `n` allocations succeed and the one after them fail, once; -1 disarms. Returns what was
- * left of the former count: -1 when it had fired, or was not armed. A test fails each allocation of a function in turn:
+ * Lets the calling OS thread's next `n` allocations succeed and the one after them fail, once; -1 disarms.
+ * Returns what was left of the former count: -1 when it had fired, or was not armed. A test fails each
+ * allocation of a function in turn:
  *
  *     for (long n = 0, left = -1; left < 0; n++) {
  *             alloc_fail_after(n);

@@ -13,7 +13,11 @@
 /* uint64_t map[BITMAP_WORDS(nbits)]; */
 #define BITMAP_WORDS(nbits) (((nbits) + 63) / 64)
 
-static inline void bitmap_zero(uint64_t *map, size_t nbits) { memset(map, 0, BITMAP_WORDS(nbits) * sizeof(*map)); }
+static inline void bitmap_zero(uint64_t *map, size_t nbits)
+{
+	memset(map, 0, BITMAP_WORDS(nbits) * sizeof(*map));
+}
+
 static inline void bitmap_set(uint64_t *map, size_t bit) { map[bit / 64] |= UINT64_C(1) << bit % 64; }
 static inline void bitmap_clear(uint64_t *map, size_t bit) { map[bit / 64] &= ~(UINT64_C(1) << bit % 64); }
 static inline bool bitmap_test(const uint64_t *map, size_t bit) { return map[bit / 64] >> bit % 64 & 1; }

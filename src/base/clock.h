@@ -54,7 +54,7 @@ static inline uint64_t cycles(void)
 	return __builtin_ia32_rdtsc();
 }
 #elif defined(__aarch64__)
-#define CYCLES_GATE 8192u /* 0.33 ms at the usual 25 MHz; where it ticks at 1 GHz the gate opens early, which only costs */
+#define CYCLES_GATE 8192u /* 0.33 ms at the usual 25 MHz; at 1 GHz it opens early, which only costs */
 static inline uint64_t cycles(void)
 {
 	uint64_t v;

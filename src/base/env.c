@@ -23,7 +23,8 @@ int env_bind_thread(const struct nvio_env *env, int core)
 	CPU_ZERO(&set);
 	if (core >= 0) {
 		if (!has_core(env, core))
-			return fail(-EINVAL, "env: %s: core %d is not in the core mask", env->opts.name, core);
+			return fail(
+				-EINVAL, "env: %s: core %d is not in the core mask", env->opts.name, core);
 		CPU_SET(core, &set);
 	} else {
 		for (int i = 0; i < env->core_count; i++)
@@ -31,6 +32,7 @@ int env_bind_thread(const struct nvio_env *env, int core)
 	}
 	rc = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 	if (rc)
-		return fail(-rc, "env: %s: cannot bind a thread to core %d: %s", env->opts.name, core, strerror(rc));
+		return fail(-rc, "env: %s: cannot bind a thread to core %d: %s", env->opts.name, core,
+			strerror(rc));
 	return 0;
 }

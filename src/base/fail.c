@@ -42,6 +42,7 @@ const char *nvio_errmsg(void)
 
 void invariant_broken(const char *file, int line, const char *words)
 {
-	fprintf(stderr, "nvio: %s:%d: broken invariant: %s; this is a bug in nvio, please report it\n", file, line, words);
+	fprintf(stderr, "nvio: %s:%d: broken invariant: %s; this is a bug in nvio, please report it\n", file,
+		line, words);
 	abort();
 }

@@ -36,7 +36,7 @@ int nvio_log_level_parse(const char *name, enum nvio_log_level *level)
 		}
 	}
 	return fail(-EINVAL, "log: level: \"%s\" is unknown; one of error, warn, notice, info, debug",
-		    name ? name : "(null)");
+		name ? name : "(null)");
 }
 
 /* One write a line: lines of several threads, and of several processes on one terminal, stay whole. */
@@ -44,7 +44,7 @@ static void write_stderr(const struct nvio_log *log, enum nvio_log_level level, 
 {
 	char line[LINE_MAX_BYTES + 128];
 	int n = snprintf(line, sizeof(line), "%.63s: %s: %s\n", log->name ? log->name : "nvio",
-			 nvio_log_level_name(level), text);
+		nvio_log_level_name(level), text);
 	ssize_t ignored = write(STDERR_FILENO, line, (size_t)n);
 
 	(void)ignored; /* there is no one left to tell */
@@ -53,7 +53,7 @@ static void write_stderr(const struct nvio_log *log, enum nvio_log_level level, 
 void log_write(const struct nvio_log *log, enum nvio_log_level level, const char *fmt, ...)
 {
 	char text[LINE_MAX_BYTES];
-	int saved_errno = errno; /* logging between a failed call and the look at its errno must not lose it */
+	int saved_errno = errno; /* whoever logs between a failed call and the look at its errno keeps it */
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -7,7 +7,8 @@
 #include <nvio/log.h>
 
 /* What log_msg() calls once it has checked the level. */
-void log_write(const struct nvio_log *log, enum nvio_log_level level, const char *fmt, ...) NVIO_PRINTF(3, 4) COLD;
+void log_write(const struct nvio_log *log, enum nvio_log_level level, const char *fmt, ...)
+	NVIO_PRINTF(3, 4) COLD;
 
 /*
  * The arguments are evaluated only when the message is wanted; `log` NULL drops it. One line, without its

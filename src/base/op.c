@@ -16,6 +16,16 @@
 #define IDLE_POLLS_BEFORE_YIELD 2000
 
 _Thread_local int (*op_wait_hook)(struct nvio_op *op);
+_Thread_local int (*op_idle_poll)(void);
+
+int op_idle(void)
+{
+	int n = op_idle_poll ? op_idle_poll() : 0;
+
+	if (!n)
+		sched_yield();
+	return n;
+}
 
 /* The owner has said why in words just before; hold on to them. */
 static COLD int wait_failed(const struct nvio_op *op, int rc)
@@ -23,7 +33,7 @@ static COLD int wait_failed(const struct nvio_op *op, int rc)
 	const char *why = nvio_errmsg();
 
 	return fail(rc, "wait: %s: the operation is still in flight: %s", op->owner->ops->name,
-		    *why ? why : nvio_errno_name(rc));
+		*why ? why : nvio_errno_name(rc));
 }
 
 int nvio_wait(struct nvio_op *op)
@@ -47,8 +57,8 @@ int nvio_wait(struct nvio_op *op)
 		}
 		if (rc)
 			idle = 0;
-		else if (!op_wait_hook && ++idle >= IDLE_POLLS_BEFORE_YIELD)
-			sched_yield();
+		else if (!op_wait_hook && (op_idle_poll || ++idle >= IDLE_POLLS_BEFORE_YIELD))
+			op_idle();
 	}
 	return op->status;
 }
@@ -59,9 +69,10 @@ int nvio_cancel(struct nvio_op *op)
 
 	if (!nvio_op_pending(op))
 		return fail(-EALREADY, "cancel: the operation is not in flight (status %s)",
-			    op->status ? nvio_errno_name(op->status) : "0");
+			op->status ? nvio_errno_name(op->status) : "0");
 	ops = op->owner->ops;
 	if (!ops->cancel)
-		return fail(-EOPNOTSUPP, "cancel: %s: cannot cancel; the operation will complete by itself", ops->name);
+		return fail(-EOPNOTSUPP, "cancel: %s: not possible; the operation will complete by itself",
+			ops->name);
 	return ops->cancel(op->owner, op);
 }

@@ -25,6 +25,15 @@ struct pollable_ops {
 /* Set while a coroutine runs on this OS thread: how nvio_wait() suspends it instead of polling. */
 extern _Thread_local int (*op_wait_hook)(struct nvio_op *op);
 
+/*
+ * Set while an nvio_thread is current on this OS thread: polls it. Whatever waits by polling something else offers it a turn, so that
+ * what it waits for may be done by that very thread.
+ */
+extern _Thread_local int (*op_idle_poll)(void);
+
+/* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
+int op_idle(void);
+
 /* FIFO of ops, intrusive by op.next/op.pprev; any member can be removed in O(1). */
 struct op_queue {
 	struct nvio_op *head, **tail;

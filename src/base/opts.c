@@ -14,11 +14,13 @@ int opts_copy(const char *what, void *dst, size_t dst_size, const void *src, siz
 
 	memcpy(&src_size, src, sizeof(src_size));
 	if (src_size < min_size)
-		return fail(-EINVAL, "options: %s: size is %zu, at least %zu expected; call its _init() function first",
+		return fail(-EINVAL,
+			"options: %s: size is %zu, at least %zu expected; call its _init() function first",
 			what, src_size, min_size);
 	/* A size that no structure has is an uninitialised one; do not walk through memory with it. */
 	if (src_size > dst_size + 4096)
-		return fail(-EINVAL, "options: %s: size is %zu, %zu expected; call its _init() function first", what,
+		return fail(-EINVAL,
+			"options: %s: size is %zu, %zu expected; call its _init() function first", what,
 			src_size, dst_size);
 	for (size_t i = dst_size; i < src_size; i++)
 		if (bytes[i])

@@ -34,7 +34,8 @@ static int read_digits(const char **text, uint64_t *value)
 	if (digit < 0 || digit >= base)
 		return -EINVAL;
 	for (; digit >= 0 && digit < base; digit = hex_digit(*++p))
-		if (__builtin_mul_overflow(v, (uint64_t)base, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+		if (__builtin_mul_overflow(v, (uint64_t)base, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)digit, &v))
 			return -ERANGE;
 	*text = p;
 	*value = v;
@@ -48,10 +49,11 @@ int parse_u64(const char *what, const char *text, uint64_t max, uint64_t *value)
 	int rc = read_digits(&p, &v);
 
 	if (rc == -EINVAL || (!rc && *p))
-		return fail(-EINVAL, "%s: \"%s\" is not a number; write decimal digits, or 0x and hexadecimal ones", what,
-			    text ? text : "");
+		return fail(-EINVAL, "%s: \"%s\" is not a number; write digits, or 0x and hexadecimal ones",
+			what, text ? text : "");
 	if (rc || v > max)
-		return fail(-ERANGE, "%s: %s is too large; at most %llu", what, text, (unsigned long long)max);
+		return fail(-ERANGE, "%s: %s is too large; at most %llu", what, text,
+			(unsigned long long)max);
 	*value = v;
 	return 0;
 }
@@ -78,8 +80,9 @@ int parse_size(const char *what, const char *text, uint64_t *bytes)
 	int shift = rc ? 0 : suffix_shift(p);
 
 	if (rc == -EINVAL || shift < 0)
-		return fail(-EINVAL, "%s: \"%s\" is not a size; write a number of bytes, or one with k, M, G, T or P, as in 256M",
-			    what, text ? text : "");
+		return fail(-EINVAL,
+			"%s: \"%s\" is not a size; write bytes, or a number with k, M, G, T or P, as in 256M",
+			what, text ? text : "");
 	if (rc || v > UINT64_MAX >> shift)
 		return fail(-ERANGE, "%s: %s is too large; it must be below 2^64 bytes", what, text);
 	*bytes = v << shift;
@@ -88,7 +91,9 @@ int parse_size(const char *what, const char *text, uint64_t *bytes)
 
 int parse_bool(const char *what, const char *text, bool *value)
 {
-	static const char *const words[][2] = { { "0", "1" }, { "false", "true" }, { "no", "yes" }, { "off", "on" } };
+	static const char *const words[][2] = {
+		{ "0", "1" }, { "false", "true" }, { "no", "yes" }, { "off", "on" },
+	};
 
 	for (unsigned i = 0; text && i < ARRAY_SIZE(words); i++) {
 		for (unsigned truth = 0; truth < 2; truth++) {
@@ -98,8 +103,8 @@ int parse_bool(const char *what, const char *text, bool *value)
 			}
 		}
 	}
-	return fail(-EINVAL, "%s: \"%s\" is neither yes nor no; write true or false, yes or no, on or off, 1 or 0", what,
-		    text ? text : "");
+	return fail(-EINVAL, "%s: \"%s\" is neither; write true or false, yes or no, on or off, 1 or 0", what,
+		text ? text : "");
 }
 
 int parse_percent(const char *what, char *text)
@@ -116,8 +121,9 @@ int parse_percent(const char *what, char *text)
 		high = hex_digit(p[1]);
 		low = high < 0 ? -1 : hex_digit(p[2]);
 		if (low < 0)
-			return fail(-EINVAL, "%s: \"%.3s\" is not an escape; write %% and two hexadecimal digits, %%25 for %% itself",
-				    what, p);
+			return fail(-EINVAL,
+				"%s: \"%.3s\" is not an escape; write %% and two hexadecimal digits (%%25)",
+				what, p);
 		if (!(high | low))
 			return fail(-EINVAL, "%s: %%00 cannot be part of a text", what);
 		*out++ = (char)(high << 4 | low);
@@ -138,7 +144,7 @@ int parse_query(const char *what, char **rest, char **key, char **value)
 	if (*end) {
 		*end++ = '\0';
 		if (!*end) /* "a=b&" would otherwise end like "a=b" */
-			return fail(-EINVAL, "%s: ends in '&'; remove it, or write key=value behind it", what);
+			return fail(-EINVAL, "%s: ends in '&'; remove it, or add key=value", what);
 	}
 	v = strchr(k, '=');
 	if (v)

@@ -3,8 +3,8 @@
 #include "base/ring.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/fail.h"
 
 #define CAPACITY_MAX (1u << 30)
@@ -12,8 +12,9 @@
 int ring_init(struct ring *ring, uint32_t capacity, void *memory)
 {
 	if (capacity < 2 || capacity > CAPACITY_MAX || !IS_POWER_OF_2(capacity))
-		return fail(-EINVAL, "ring: init: capacity %u is not a power of two from 2 to 2^30", capacity);
-	ring->slots = memory ? memory : malloc(ring_bytes(capacity));
+		return fail(-EINVAL, "ring: init: capacity %u is not a power of two from 2 to 2^30",
+			capacity);
+	ring->slots = memory ? memory : alloc_array(capacity, sizeof(*ring->slots));
 	if (!ring->slots)
 		return fail(-ENOMEM, "ring: init: no memory for %u slots", capacity);
 	ring->owns_slots = !memory;
@@ -28,6 +29,6 @@ int ring_init(struct ring *ring, uint32_t capacity, void *memory)
 void ring_fini(struct ring *ring)
 {
 	if (ring->owns_slots)
-		free(ring->slots);
+		alloc_free(ring->slots);
 	ring->slots = NULL;
 }

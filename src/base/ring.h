@@ -15,8 +15,8 @@
 #include "base/compiler.h"
 
 struct ring_slot {
-	_Atomic uint64_t turn; /* == position: free for the push there; == position + 1: holds what the pop there gets */
-	void *ptr;             /* whose turn it is */
+	_Atomic uint64_t turn; /* position: free for the push there; position + 1: filled for the pop there */
+	void *ptr;             /* whose turn it is: the producer's of that position, then the consumer's */
 };
 
 struct ring {
@@ -57,14 +57,13 @@ static inline bool ring_push(struct ring *ring, void *ptr)
 		ahead = (int64_t)(atomic_load_explicit(&slot->turn, memory_order_acquire) - pos);
 		if (ahead < 0)
 			return false; /* still holds the pointer of the round before */
-		if (ahead > 0)
+		if (ahead > 0) {
 			pos = atomic_load_explicit(&ring->head, memory_order_relaxed);
-		/*
-		 * Relaxed: this only claims the position among producers; the data is ordered by the slot's
-		 * turn.
-		 */
-		else if (atomic_compare_exchange_weak_explicit(&ring->head, &pos, pos + 1, memory_order_relaxed,
-							       memory_order_relaxed))
+			continue;
+		}
+		/* Relaxed: this only claims the position among producers; the data is ordered by the turn. */
+		if (atomic_compare_exchange_weak_explicit(&ring->head, &pos, pos + 1, memory_order_relaxed,
+				memory_order_relaxed))
 			break;
 	}
 	slot->ptr = ptr;

@@ -88,11 +88,18 @@ struct slot {
 	struct nvio_op *op;         /* NULL: free */
 	uint32_t first, count;      /* the blocks of the op that it moves; meaningful with SLOT_PART or SLOT_BOUNCED */
 	uint16_t cid;               /* the identifier of its present or next command: generation and slot number */
+	uint16_t next_free;         /* SLOT_NONE: the last */
 	uint8_t flags;
 	uint64_t abort_deadline_ns; /* with SLOT_ABORTING: then the controller is reset */
 };
 
 _Static_assert(sizeof(struct slot) == 32, "two to a cache line");
+
+#define SLOT_NONE 0xffff
+
+/* qpair.gate */
+#define GATE_CLOSED    (1u << 0) /* not live, or others are waiting already: to the end of the pending list */
+#define GATE_TRANSLATE (1u << 1) /* device addresses are not virtual addresses */
 
 enum qpair_state {
 	QPAIR_NEW,         /* memory is there; not at the controller yet */
@@ -106,44 +113,61 @@ enum qpair_state {
 	QPAIR_DEAD,        /* will not come back: controller closed, failed or removed, or the queue refused */
 };
 
+/* An admin command of the library's own. */
+struct admin_cmd {
+	struct nvio_op op;
+	struct nvio_ctrlr *c;
+	bool busy;
+	void (*done)(struct admin_cmd *cmd, int rc); /* under the lock */
+	/* Abort: whose. */
+	struct nvio_qpair *qp;
+	uint16_t cid;
+};
+
 struct qpair_ops;
 
 struct nvio_qpair {
 	struct nvio_pollable pollable;
 	const struct qpair_ops *ops;
 	struct slot *slots;
-	uint16_t *free_slots;        /* a stack */
-	uint16_t nfree;
+	uint16_t free_slot;          /* the head of a list, last in first out; SLOT_NONE: all are taken */
+	uint16_t slot_mask;          /* the table is as long as the next power of two */
 	uint16_t nslots;
-	bool closed_gate;            /* submits go to the pending list: not live, or others are waiting already */
+	uint8_t gate;                /* not 0: a submit is not plain (GATE_...) */
+	bool live;                   /* the controller has it and it may be used */
 	bool immediate;
 	uint8_t gate_count;          /* polls until the cycle counter is looked at although there is work */
-	atomic_bool attention;       /* any thread: the controller's side wants qpair_attend() */
 	struct nvio_ctrlr *ctrlr;    /* NULL once the controller is closed */
+	bool rare;                   /* the next poll has more to do than reaping: not live, or `ended` has something */
+	atomic_bool attention;       /* any thread: the controller's side wants qpair_attend() */
 	struct op_queue pending;     /* waiting for a slot, in order */
 	struct op_queue ended;       /* io.error is how; delivered by the next poll */
 	struct op_queue reaped;      /* NVIO_OP_REAP */
 	uint64_t last_gate;          /* cycles */
 	uint64_t next_scan_ns;       /* when deadlines want to be looked at */
+	uint64_t dropped;            /* commands that a reset or a close took back: neither completed nor in flight */
+	uint64_t completed_seen;     /* stats.completed when last looked at: something works again */
 	uint32_t aborting;           /* slots with SLOT_ABORTING */
 	uint16_t qid;
 	uint16_t size;               /* entries of the submission queue */
-	int dead_rc;                 /* with QPAIR_DEAD: why, -ENODEV, -EIO, ... */
+	int dead_rc;                 /* not 0: it will not come back, and why: -ENODEV, -EIO, ... */
 	struct nvio_qpair_stats stats;
 
 	/* Under the controller's lock. */
 	enum qpair_state state;
 	struct list link;            /* ctrlr.qpairs */
 	enum nvio_qpair_priority priority;
-	struct nvio_op admin_op;     /* create and delete commands */
+	int create_rc;               /* with QPAIR_DEAD: what the controller refused it with */
+	struct admin_cmd cmd;        /* create and delete commands */
 	struct env_child orphan;     /* linked into the environment when it has outlived its controller */
 	struct nvio_env *env;        /* immutable */
 };
 
 /* How the core reaches a transport's queue pair. */
 struct qpair_ops {
-	/* Hot: one read or write of a plain buffer, dword aligned, within one command; a slot is free. */
-	void (*send_rw)(struct nvio_qpair *qp, struct nvio_op *op);
+	/* Hot: nvio_ns_read() and nvio_ns_write() themselves; what is not plain they hand to io_submit(). */
+	int (*read)(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
+	int (*write)(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
 	/* Sends blocks [slot.first, + slot.count) of slot.op, or its only command. 0; -errno when its memory cannot be reached. */
 	int (*send)(struct nvio_qpair *qp, struct slot *slot);
 	/* Tells the controller of what was sent. */
@@ -156,6 +180,9 @@ struct qpair_ops {
 	void (*create_cmd)(struct nvio_qpair *qp, bool cq, struct nvio_sqe *cmd);
 	/* The page of a slot, for bounced data. */
 	void *(*bounce_page)(struct nvio_qpair *qp, const struct slot *slot);
+	/* Frees what the controller could reach; it cannot any more. */
+	void (*release)(struct nvio_qpair *qp);
+	/* Frees the rest. */
 	void (*destroy)(struct nvio_qpair *qp);
 };
 
@@ -207,15 +234,6 @@ struct ctrlr_ops {
 	void (*admin_setup)(struct nvio_ctrlr *c);
 };
 
-struct admin_cmd {
-	struct nvio_op op;
-	struct nvio_ctrlr *c;
-	bool busy;
-	/* Abort: whose. */
-	struct nvio_qpair *qp;
-	uint16_t cid;
-};
-
 struct nvio_ctrlr {
 	struct nvio_pollable pollable;
 	const struct ctrlr_ops *ops;
@@ -230,11 +248,12 @@ struct nvio_ctrlr {
 
 	_Atomic(enum ctrlr_state) state; /* written under the lock, read by anyone */
 	uint64_t state_since_ns, state_deadline_ns; /* deadline UINT64_MAX: none */
-	char failure[256];              /* of FAILED and REMOVED, and of a connect that did not succeed */
+	char failure[448];              /* of FAILED and REMOVED, and of a connect that did not succeed */
 	int failure_rc;
 	uint32_t resets;                /* all of them */
 	atomic_uint resets_in_row;      /* an I/O that succeeds sets it to 0 (any queue's thread) */
-	uint64_t next_service_ns;
+	_Atomic uint64_t next_service_ns; /* a hint, for any thread */
+	bool closing;
 
 	uint64_t cap;
 	uint32_t vs, cc;
@@ -245,7 +264,7 @@ struct nvio_ctrlr {
 	void *dma;                      /* one page for Identify */
 
 	struct nvio_qpair *admin;
-	struct op_queue ended;          /* user's admin ops that are done; delivered outside the lock */
+	struct op_queue ended;          /* users' ops that are done; delivered outside the lock */
 	struct admin_cmd state_cmd, keep_alive, aborts[HOST_ABORT_COUNT], aers[HOST_AER_COUNT];
 	uint32_t aborts_out;
 	uint64_t next_keep_alive_ns;    /* UINT64_MAX: off */
@@ -255,7 +274,6 @@ struct nvio_ctrlr {
 	uint32_t events[16];            /* dw0 of events not delivered yet */
 	uint32_t event_count;
 	bool ns_changed;                /* the namespaces must be read again */
-	bool rescan_only;               /* LIST_NS was entered from READY, not from a reset */
 
 	struct list qpairs;
 
@@ -267,8 +285,9 @@ struct nvio_ctrlr {
 struct nvio_ns {
 	struct nvio_ctrlr *ctrlr;       /* NULL: closed */
 	uint64_t num_blocks;            /* 0: gone */
+	uint32_t max_blocks;            /* per command that moves data; 0: gone */
 	uint32_t nsid;
-	uint32_t max_blocks;            /* per command that moves data */
+	uint64_t sqe_nsid;              /* nsid where a command's first 8 bytes have it */
 	uint8_t shift;                  /* block size is 1 << shift */
 	bool active, read_only, seen;
 	uint32_t block_size;
@@ -283,37 +302,38 @@ static inline enum ctrlr_state ctrlr_state(const struct nvio_ctrlr *c)
 /* ctrlr.c */
 int ctrlr_create(struct nvio_env *env, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts,
 	const struct ctrlr_ops *ops, struct nvio_op *connect_op, struct nvio_ctrlr **out);
-int ctrlr_connect_wait(struct nvio_ctrlr *c, struct nvio_op *op);
-int ctrlr_gone_rc(const struct nvio_ctrlr *c);  /* why nothing can be submitted: 0, -ENODEV or -EIO with words */
-uint64_t ctrlr_now(const struct nvio_ctrlr *c);
+int ctrlr_gone_rc(struct nvio_ctrlr *c);        /* why nothing can be submitted: 0, -ENODEV or -EIO with words. Any thread. */
+int ctrlr_service(struct nvio_ctrlr *c);        /* from a queue pair's poll: moves the controller along if nobody else does just now */
+static inline uint64_t ctrlr_now(const struct nvio_ctrlr *c) { return clock_now(&c->env->clock); }
 
 /* state.c: all under the lock */
 void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to);
 void ctrlr_fail(struct nvio_ctrlr *c, int rc, const char *fmt, ...) NVIO_PRINTF(3, 4);
 void ctrlr_removed(struct nvio_ctrlr *c);
 void ctrlr_request_reset(struct nvio_ctrlr *c, const char *why);
-int ctrlr_advance(struct nvio_ctrlr *c, uint64_t now); /* one step of service: registers, states, deadlines */
+int ctrlr_advance(struct nvio_ctrlr *c);        /* registers, admin completions, the state, deadlines; returns work done */
 const char *ctrlr_state_name(enum ctrlr_state s);
-int ctrlr_service(struct nvio_ctrlr *c);        /* takes the lock if it is free; returns work done */
-void ctrlr_deliver(struct nvio_ctrlr *c);       /* runs user callbacks, outside the lock */
+static inline bool ctrlr_state_ended(enum ctrlr_state s) { return s >= CTRLR_CLOSED; }
 
 /* admin.c: all under the lock */
-int admin_send(struct nvio_ctrlr *c, struct admin_cmd *cmd, const struct nvio_sqe *sqe, void *buf, uint32_t len,
-	nvio_op_fn done, uint64_t timeout_ns);
-void admin_op_submit(struct nvio_ctrlr *c, struct nvio_op *op, const struct nvio_sqe *sqe, void *buf, uint32_t len);
-void admin_abort(struct nvio_ctrlr *c, struct nvio_qpair *qp, struct slot *slot);
-void admin_drop_all(struct nvio_ctrlr *c, int rc); /* the controller is disabled: internal commands end with rc, user's wait or end */
+void admin_send(struct nvio_ctrlr *c, struct admin_cmd *cmd, const struct nvio_sqe *sqe, void *buf, uint32_t len,
+	void (*done)(struct admin_cmd *cmd, int rc));
+bool admin_abort(struct nvio_ctrlr *c, struct nvio_qpair *qp, struct slot *slot); /* whether it could be sent */
+int admin_reap(struct nvio_ctrlr *c);
+void admin_drop_all(struct nvio_ctrlr *c, int rc); /* the controller is disabled: everything at it ends with rc */
+void admin_user_ended(struct nvio_ctrlr *c, struct nvio_op *op, int rc);
+int admin_deliver(struct nvio_ctrlr *c);           /* not under the lock: the users' callbacks */
 
 /* event.c: all under the lock */
 void events_arm(struct nvio_ctrlr *c);
-void keep_alive_arm(struct nvio_ctrlr *c, uint64_t now);
 void keep_alive_poll(struct nvio_ctrlr *c, uint64_t now);
 
-/* ns.c: all under the lock but the getters */
-int ns_list_add(struct nvio_ctrlr *c, const nvio_le32 *list, uint32_t n, uint32_t *last);
+/* ns.c: all under the lock but the getters of nvio/ns.h */
 void ns_list_begin(struct nvio_ctrlr *c);
+int ns_list_add(struct nvio_ctrlr *c, const uint8_t *page, uint32_t *last); /* 1: there may be more after *last */
+struct nvio_ns *ns_to_identify(struct nvio_ctrlr *c);
+void ns_update(struct nvio_ctrlr *c, struct nvio_ns *ns, const struct nvio_id_ns *id);
 void ns_list_end(struct nvio_ctrlr *c);
-int ns_update(struct nvio_ctrlr *c, struct nvio_ns *ns, const struct nvio_id_ns *id);
 void ns_all_gone(struct nvio_ctrlr *c);
 void ns_free_all(struct nvio_ctrlr *c);
 
@@ -321,21 +341,26 @@ void ns_free_all(struct nvio_ctrlr *c);
 int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots,
 	const struct qpair_ops *ops);
 void qpair_fini(struct nvio_qpair *qp);
-void qpair_call(struct nvio_ctrlr *c);          /* under the lock: all queue pairs are wanted at their next poll */
-void qpair_orphan_all(struct nvio_ctrlr *c);
+void qpair_call_all(struct nvio_ctrlr *c);      /* under the lock: every queue pair is to attend at its next poll */
+void qpair_stale_all(struct nvio_ctrlr *c);     /* under the lock: the controller is being disabled */
+void qpair_delete(struct nvio_qpair *qp);       /* at the controller; polls until it is done or cannot be */
 
-/* recover.c: deadlines, aborts, and the queue pair's part in a reset */
+/* recover.c: deadlines, aborts, and the queue pair's part in a reset; on the queue pair's thread */
 void qpair_scan(struct nvio_qpair *qp, uint64_t now);
+void qpair_tick(struct nvio_qpair *qp);
 void qpair_attend(struct nvio_qpair *qp);
-void qpair_take_back(struct nvio_qpair *qp);    /* commands in flight return to the pending list, or end */
+void qpair_take_back(struct nvio_qpair *qp);    /* the controller is disabled: commands return to the pending list, or end */
 void qpair_end_all(struct nvio_qpair *qp, int rc);
 int qpair_cancel(struct nvio_pollable *p, struct nvio_op *op);
-void qpair_tick(struct nvio_qpair *qp, bool idle);
 
-/* io.c and piece.c: what is pending goes out */
+/* io.c: a read or write of any kind: refused, or described and put in line */
+int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *buf, uint64_t lba, uint32_t nblocks,
+	struct nvio_op *op);
+
+/* piece.c: what is pending goes out, and comes back */
 int qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op);
 void qpair_pump(struct nvio_qpair *qp);
-void qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op *op, uint64_t dw01, uint32_t sf);
+int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op *op, uint64_t dw01, uint32_t sf);
 void qpair_end_later(struct nvio_qpair *qp, struct nvio_op *op, int rc);
 int qpair_deliver(struct nvio_qpair *qp);
 bool piece_plan(const struct host_io *io, struct slot *slot);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where host and target of one process meet: a name leads to a register file and doorbells. Neither side includes the other.
+ * Where host and target of one process meet: a name leads to a register file and doorbells. Neither side
+ * includes the other.
  *
- * Registers: the target publishes what a read gives (loop_reg_publish); the host's writes are queued in order and the target
- * takes them out one by one (loop_reg_next), as a device sees them. Doorbells are plain 32-bit words in shared memory, written by
- * the host with a release store and read by the target with an acquire load. Device addresses are virtual addresses.
+ * Registers: the target publishes what a read gives (loop_reg_publish); the host's writes are queued in order
+ * and the target takes them out one by one (loop_reg_next), as a device sees them. Doorbells are plain 32-bit
+ * words in shared memory, written by the host with a release store and read by the target with an acquire
+ * load. Device addresses are virtual addresses.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -14,34 +16,52 @@
 
 #include "base/env.h"
 
-#define LOOP_REGS_SIZE     0x1000 /* registers proper; doorbells begin here (NVMe PCIe Transport 1.0 section 3.1.2) */
-#define LOOP_MAX_WRITES    1024   /* register writes that may wait for the target */
+#define LOOP_REGS_SIZE                                                                                       \
+	0x1000 /* registers proper; doorbells begin here (NVMe PCIe Transport 1.0 section 3.1.2) */
+#define LOOP_MAX_WRITES 1024 /* register writes that may wait for the target */
 
 struct loop_port;
 
 /* The target's side. */
 struct loop_port_ops {
-	/* Inline drives: move the target forward, on the calling (host's) OS thread; returns work done. NULL otherwise. Must cope with being
-	 * called from several OS threads at once and from within itself (it then does nothing). */
+	/*
+	 * Inline drives: move the target forward, on the calling (host's) OS thread; returns work done. NULL
+	 * otherwise. Through a port it runs on one OS thread at a time and never within itself: whoever comes
+	 * meanwhile gets 0.
+	 */
 	int (*kick)(void *ctx);
-	/* The host side went away (detached): the target resets the controller. Called on the host's OS thread; the target only takes note. */
+	/*
+	 * The host side went away (detached): the target resets the controller. Called on the host's OS
+	 * thread; the target only takes note, and calls nothing of this room. What the former host still had
+	 * in the write queue is dropped. A next host may write at once, and its writes come after this call:
+	 * look for the note after loop_reg_next() gave a write, and before acting on it. NULL: not told.
+	 */
 	void (*detached)(void *ctx);
 };
 
 /*
- * Publishes a port under `name`, with `doorbells` 32-bit doorbell words of stride `4 << dstrd` bytes from each other. 0; -EEXIST; -ENOMEM.
- * Any thread.
+ * Publishes a port under `name`, with `doorbells` 32-bit doorbell words of stride `4 << dstrd` bytes from
+ * each other. 0; -EEXIST; -ENOMEM; -EINVAL: no name, or a stride beyond NVMe's. `ops` must stay valid until
+ * loop_withdraw() has returned. Any thread.
  */
-int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_ops *ops, void *ctx, uint32_t doorbells,
-	uint32_t dstrd, struct loop_port **port);
+int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_ops *ops, void *ctx,
+	uint32_t doorbells, uint32_t dstrd, struct loop_port **port);
 
-/* The target goes: the host reads all-ones from now on, no kick runs any more when this returns. The port is freed when both have left. */
+/*
+ * The target goes: the host reads all-ones from now on; no kick and no detached runs any more when this
+ * returns, but for the kick that it was called from. The name is free again. The port is freed when both have
+ * left. Any thread.
+ */
 void loop_withdraw(struct loop_port *port);
 
-/* Hot removal (reads give all-ones, writes go nowhere) and return. */
+/*
+ * Hot removal (reads give all-ones, register writes go nowhere; doorbell words are memory and stay, unread by
+ * the target) and return.
+ */
 void loop_set_present(struct loop_port *port, bool present);
 
-/* What a host read of the register gives from now on; offset 4-aligned below LOOP_REGS_SIZE. Single-copy atomic for aligned 64-bit. */
+/* What a host read of the register gives from now on; offset 4-aligned below LOOP_REGS_SIZE. Single-copy
+ * atomic for aligned 64-bit. */
 void loop_reg_publish32(struct loop_port *port, uint32_t offset, uint32_t value);
 void loop_reg_publish64(struct loop_port *port, uint32_t offset, uint64_t value);
 
@@ -51,30 +71,54 @@ struct loop_write {
 	uint64_t value;
 };
 
-/* Takes the host's next register write; false when there is none. Cheap when there is none (one acquire load). */
+/* Takes the host's next register write; false when there is none. Cheap when there is none (one acquire
+ * load). */
 bool loop_reg_next(struct loop_port *port, struct loop_write *write);
 
-/* Doorbell word `index` = 2 * qid (+ 1 for the completion queue). Also the host's way. NULL out of range. */
+/*
+ * Doorbell word `index` = 2 * qid (+ 1 for the completion queue). Also the host's way. NULL out of range. The
+ * words keep NVMe's stride, so with dstrd 0 sixteen of them share a cache line, as host and target see it on
+ * the bus: 4 gives each word a line of its own, which is what drives with a thread of their own should
+ * publish. Zero at first; whoever resets the controller zeroes them.
+ */
 uint32_t *loop_doorbell(struct loop_port *port, uint32_t index);
 
-/* Interrupt vectors: the target calls raise; the host registers an eventfd. raise on a vector without one does nothing. */
+/* Interrupt vectors: the target calls raise; the host registers an eventfd. raise on a vector without one
+ * does nothing. */
 #define LOOP_MAX_VECTORS 129
 void loop_irq_raise(struct loop_port *port, uint32_t vector);
 
-/* The host's side. One host at a time, as a PCI function has one driver. 0; -ENODEV no such name; -EBUSY has a host already. */
+/* The host's side. One host at a time, as a PCI function has one driver. 0; -ENODEV no such name; -EBUSY has
+ * a host already. */
 int loop_attach(struct nvio_env *env, const char *name, struct loop_port **port);
 void loop_detach(struct loop_port *port);
-uint32_t loop_reg_read32(struct loop_port *port, uint32_t offset);  /* all-ones when removed or out of range */
+
+/* All-ones when removed, out of range or not aligned. */
+uint32_t loop_reg_read32(struct loop_port *port, uint32_t offset);
 uint64_t loop_reg_read64(struct loop_port *port, uint32_t offset);
+
+/*
+ * To the end of the target's queue. When that is full the target is moved forward or waited for, for up to 1
+ * s; after that it counts as gone: the port is not present until the target says that it is again, or another
+ * host attaches. Any thread of the host.
+ */
 void loop_reg_write(struct loop_port *port, uint32_t offset, uint32_t width, uint64_t value);
 bool loop_present(struct loop_port *port);
-int loop_irq_set_eventfd(struct loop_port *port, uint32_t vector, int fd); /* fd -1: none */
 
-/* What the host calls in each poll: moves an inline target forward; nothing otherwise. Inline, it is on the hot path. */
+/*
+ * To be set before the completion queue of the vector is made: one that is set while completions arrive may
+ * miss one. fd -1: none. 0; -EINVAL no such vector; -EBADF not an open fd. The fd stays the caller's: once it
+ * is replaced, or the host has detached, it is not written to any more and may be closed.
+ */
+int loop_irq_set_eventfd(struct loop_port *port, uint32_t vector, int fd);
+
+/* What the host calls in each poll: moves an inline target forward; nothing otherwise. Inline, it is on the
+ * hot path. */
 struct loop_hot {
-	int (*kick)(void *ctx);   /* NULL: the target moves by itself */
+	int (*kick)(void *ctx); /* NULL: the target moves by itself */
 	void *ctx;
 };
-const struct loop_hot *loop_hot(struct loop_port *port); /* valid while attached; kick becomes a no-op after withdraw */
+const struct loop_hot *loop_hot(
+	struct loop_port *port); /* valid while attached; kick becomes a no-op after withdraw */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The environment's memory: made at open, with what was asked to be reserved, and gone at close; and the way in for buffers. */
+/* The environment's memory: made at open, with what was asked to be reserved, and gone at close; and the way
+ * in for buffers. */
 #include <errno.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ static int check_opts(const struct nvio_env_opts *opts, size_t page)
 		return fail(-EINVAL, "mem: mem_size_mb %llu is more than the address space",
 			(unsigned long long)opts->mem_size_mb);
 	if (opts->hugepage_single_segments && !opts->mem_size_mb)
-		return fail(-EINVAL, "mem: hugepage_single_segments needs mem_size_mb: all of it becomes one mapping");
+		return fail(-EINVAL,
+			"mem: hugepage_single_segments needs mem_size_mb: all of it becomes one mapping");
 	if (must && opts->mem_size_mb % (page >> 20))
 		return fail(-EINVAL, "mem: mem_size_mb %llu is not a multiple of the hugepage's %zu MiB",
 			(unsigned long long)opts->mem_size_mb, page >> 20);
@@ -108,9 +110,10 @@ void mem_env_fini(struct nvio_env *env)
 	if (!mem)
 		return;
 	if (mem->stats.allocations)
-		log_msg(&env->log, NVIO_LOG_INFO, "mem: %llu buffers of %llu bytes were not freed before close",
+		log_msg(&env->log, NVIO_LOG_INFO,
+			"mem: %llu buffers of %llu bytes were not freed before close",
 			(unsigned long long)mem->stats.allocations, (unsigned long long)mem->stats.allocated);
-	list_for_each_safe(pos, &mem->regions)
+	list_for_each_safe (pos, &mem->regions)
 		mem_region_destroy(mem, list_entry(pos, struct mem_region, link));
 	pthread_mutex_destroy(&mem->lock);
 	alloc_free(mem);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The heap of DMA buffers: free spans binned by length, split on allocation and merged on free. A large buffer gets a region of
- * its own and gives it back; small ones share regions that are mapped as they are needed.
+ * The heap of DMA buffers: free spans binned by length, split on allocation and merged on free. A large
+ * buffer gets a region of its own and gives it back; small ones share regions that are mapped as they are
+ * needed.
  */
 #include <errno.h>
 #include <string.h>
@@ -44,8 +45,9 @@ static char *place(const struct mem_span *span, size_t len, size_t align)
 }
 
 /*
- * A free span with room for len bytes at a multiple of align. Looks at no more than `looks` spans of each bin: spans of a bin
- * beyond that of len + align fit all, so little is missed; the caller looks again without a bound before it gives up.
+ * A free span with room for len bytes at a multiple of align. Looks at no more than `looks` spans of each
+ * bin: spans of a bin beyond that of len + align fit all, so little is missed; the caller looks again without
+ * a bound before it gives up.
  */
 static struct mem_span *find_fit(struct mem *mem, size_t len, size_t align, size_t looks)
 {
@@ -54,7 +56,7 @@ static struct mem_span *find_fit(struct mem *mem, size_t len, size_t align, size
 
 		if (!(mem->nonempty >> bin))
 			return NULL;
-		list_for_each(pos, &mem->bins[bin]) {
+		list_for_each (pos, &mem->bins[bin]) {
 			struct mem_span *span = list_entry(pos, struct mem_span, bin);
 
 			if (place(span, len, align))
@@ -116,26 +118,26 @@ out_none:
 	return fail(-ENOMEM, "mem: alloc: no memory for the description of %zu bytes", len);
 }
 
+static struct mem_span *first_span(struct mem_region *r)
+{
+	return list_entry(r->spans.next, struct mem_span, order);
+}
+
 /* Gives back regions that nothing is left in, all but `keep` of them; a small stock spares remapping. */
 static void trim(struct mem *mem, unsigned int keep)
 {
-	list_for_each_safe(pos, &mem->regions) {
+	list_for_each_safe (pos, &mem->regions) {
 		struct mem_region *r = list_entry(pos, struct mem_region, link);
 
 		if (r->used || r->reserved || r->fd < 0)
 			continue;
-		if (keep && r->len <= MAX(MEM_REGION_SIZE, r->page_size)) {
+		if (keep && !r->whole) {
 			keep--;
 			continue;
 		}
-		bin_remove(mem, list_entry(r->spans.next, struct mem_span, order));
+		bin_remove(mem, first_span(r));
 		mem_region_destroy(mem, r);
 	}
-}
-
-static struct mem_span *first_span(struct mem_region *r)
-{
-	return list_entry(r->spans.next, struct mem_span, order);
 }
 
 /* Maps a region that has room for len bytes. */
@@ -146,7 +148,8 @@ static int grow(struct mem *mem, size_t len, size_t align, struct mem_span **spa
 	int rc;
 
 	if (mem->fixed)
-		return fail(-ENOMEM, "mem: alloc: %zu bytes: %llu of the %zu that were reserved are in use; raise mem_size_mb",
+		return fail(-ENOMEM,
+			"mem: alloc: %zu bytes: %llu of the %zu that were reserved are in use; raise mem_size_mb",
 			len, (unsigned long long)mem->stats.allocated, mem->limit);
 	if (len > SIZE_MAX - page)
 		return fail(-ENOMEM, "mem: alloc: %zu bytes do not fit into the address space", len);
@@ -155,13 +158,15 @@ static int grow(struct mem *mem, size_t len, size_t align, struct mem_span **spa
 		trim(mem, 0);
 	left = mem->limit - MIN(mem->limit, mem->stats.reserved);
 	if (size > left)
-		return fail(-ENOMEM, "mem: alloc: %zu bytes: %llu of the limit of %zu are in use; raise mem_size_mb", len,
+		return fail(-ENOMEM,
+			"mem: alloc: %zu bytes: %llu of the limit of %zu are in use; raise mem_size_mb", len,
 			(unsigned long long)mem->stats.allocated, mem->limit);
 	if (len < MEM_OWN_REGION)
 		size = MAX(size, MIN(MAX(MEM_REGION_SIZE, page), ALIGN_DOWN(left, page)));
 	rc = mem_region_create(mem, size, align, &r);
 	if (rc)
 		return rc;
+	r->whole = len >= MEM_OWN_REGION;
 	*span = first_span(r);
 	bin_add(mem, *span);
 	return 0;
@@ -182,7 +187,8 @@ static int obtain(struct mem *mem, size_t len, size_t align, struct mem_span **s
 	return *span ? 0 : rc;
 }
 
-/* DMA memory has to be there, all of it at once: more than the machine has would end in the hands of the OOM killer. */
+/* DMA memory has to be there, all of it at once: more than the machine has would end in the hands of the OOM
+ * killer. */
 static int check_size(size_t size, size_t align)
 {
 	long pages = sysconf(_SC_PHYS_PAGES);
@@ -191,9 +197,11 @@ static int check_size(size_t size, size_t align)
 	if (!size)
 		return fail(-EINVAL, "mem: alloc: size 0");
 	if (align && (!IS_POWER_OF_2(align) || align > MEM_MAX_ALIGN))
-		return fail(-EINVAL, "mem: alloc: align %zu; 0 or a power of two up to %zu expected", align, MEM_MAX_ALIGN);
+		return fail(-EINVAL, "mem: alloc: align %zu; 0 or a power of two up to %zu expected", align,
+			MEM_MAX_ALIGN);
 	if (size > machine)
-		return fail(-ENOMEM, "mem: alloc: %zu bytes: the machine has %llu", size, (unsigned long long)machine);
+		return fail(-ENOMEM, "mem: alloc: %zu bytes: the machine has %llu", size,
+			(unsigned long long)machine);
 	return 0;
 }
 
@@ -218,12 +226,18 @@ int mem_heap_alloc(struct mem *mem, size_t size, size_t align, bool zeroed, void
 	align = MAX(align, size >= MEM_PAGE ? MEM_PAGE : MEM_GRANULE);
 	len = ALIGN_UP(size, MEM_GRANULE);
 	rc = obtain(mem, len + MEM_REDZONE, align, &span);
-	if (!rc)
+	if (!rc) {
 		len += MEM_REDZONE;
-	else if (MEM_REDZONE)
+	} else if (MEM_REDZONE && mem->limit != SIZE_MAX) {
+		/* What fits other builds' limit must fit here. */
+		fail_clear();
 		rc = obtain(mem, len, align, &span);
+	}
 	if (rc)
 		return rc;
+	/* No crumbs for small buffers, which would keep all of a large region from going. */
+	if (span->region->whole)
+		len = span->len;
 	rc = cut(mem, span, place(span, len, align), len, &span);
 	if (rc)
 		return rc;
@@ -268,10 +282,12 @@ static int check_free(const struct mem_span *span, const void *buf)
 		return fail(-EINVAL, "mem: free %p: inside the buffer %p of %zu bytes, not its start", buf,
 			(void *)span->base, span->size);
 	if (span->holds)
-		return fail(-EBUSY, "mem: free %p: %u I/Os on it are in flight, the last on %p of %zu bytes; wait for them", buf,
-			span->holds, span->held, span->held_len);
+		return fail(-EBUSY,
+			"mem: free %p: %u I/Os on it are in flight, the last on %p of %zu bytes; wait for them",
+			buf, span->holds, span->held, span->held_len);
 	if (span->handles)
-		return fail(-EBUSY, "mem: free %p: %u handles of it are open; close them first", buf, span->handles);
+		return fail(-EBUSY, "mem: free %p: %u handles of it are open; close them first", buf,
+			span->handles);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The room's inside, and what other rooms ask of it beyond <nvio/mem.h>: locking, the seam where something that maps memory
- * for devices hooks in, and marking buffers as in flight. Files: region.c (mappings, locks, device addresses), heap.c
- * (buffers cut from regions), use.c (look-ups, registration, handles, holds), env.c (the environment's corner).
+ * The room's inside, and what other rooms ask of it beyond <nvio/mem.h>: locking, the seam where something
+ * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings, locks,
+ * device addresses), heap.c (buffers cut from regions), use.c (look-ups, registration, handles, holds), env.c
+ * (the environment's corner).
  */
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
@@ -17,22 +18,22 @@
 #include "base/list.h"
 #include <nvio/mem.h>
 
-#define MEM_PAGE         ((size_t)4096)
-#define MEM_HUGE_2M      ((size_t)2 << 20)
-#define MEM_HUGE_1G      ((size_t)1 << 30)
-#define MEM_GRANULE      ((size_t)64)       /* buffers begin and end on cache lines: no two share one */
-#define MEM_REGION_SIZE  ((size_t)4 << 20)  /* what is mapped when a small buffer finds no room */
-#define MEM_OWN_REGION   ((size_t)2 << 20)  /* buffers from this size on get a region of their own */
-#define MEM_MAX_ALIGN    ((size_t)1 << 30)
-#define MEM_BINS         64                 /* free spans by the power of two below their length */
-#define MEM_BIN_LOOKS    32                 /* spans looked at in a bin before moving on to one where each fits */
+#define MEM_PAGE	((size_t)4096)
+#define MEM_HUGE_2M	((size_t)2 << 20)
+#define MEM_HUGE_1G	((size_t)1 << 30)
+#define MEM_GRANULE	((size_t)64)	  /* buffers begin and end on cache lines: no two share one */
+#define MEM_REGION_SIZE ((size_t)4 << 20) /* what is mapped when a small buffer finds no room */
+#define MEM_OWN_REGION	((size_t)2 << 20) /* buffers from this size on get a region of their own */
+#define MEM_MAX_ALIGN	((size_t)1 << 30)
+#define MEM_BINS	64 /* free spans by the power of two below their length */
+#define MEM_BIN_LOOKS	32 /* spans looked at in a bin before moving on to one where each fits */
 
 /* ---- For other rooms ---- */
 
 /*
- * Whatever maps memory for devices, an IOMMU say. Both run with the room's lock held, on any thread, and must not call this
- * room. `map` answers with the device address; `unmap` gets the same va and len. Where there is none, device addresses are
- * virtual addresses.
+ * Whatever maps memory for devices, an IOMMU say. Both run with the room's lock held, on any thread, and must
+ * not call this room. `map` answers with the device address; `unmap` gets the same va and len. Where there is
+ * none, device addresses are virtual addresses.
  */
 struct mem_map_ops {
 	int (*map)(void *ctx, void *va, size_t len, uint64_t *iova);
@@ -40,8 +41,9 @@ struct mem_map_ops {
 };
 
 /*
- * From now on, all memory of the environment (what there is, and what comes) is mapped through `ops`. 0; -EBUSY: there is one
- * already, or an open handle's device address would change; or what map returned, and then nothing is mapped.
+ * From now on, all memory of the environment (what there is, and what comes) is mapped through `ops`. 0;
+ * -EBUSY: there is one already, or an open handle's device address would change; or what map returned, and
+ * then nothing is mapped.
  */
 int mem_map_set(struct nvio_env *env, const struct mem_map_ops *ops, void *ctx);
 
@@ -49,18 +51,19 @@ int mem_map_set(struct nvio_env *env, const struct mem_map_ops *ops, void *ctx);
 void mem_map_clear(struct nvio_env *env);
 
 /*
- * Something does DMA by device address: locks all memory and what comes later, unless the options say never. 0; -EPERM the
- * limit on locked memory, with words that name what is needed.
+ * Something does DMA by device address: locks all memory and what comes later, unless the options say never.
+ * 0; -EPERM the limit on locked memory, with words that name what is needed.
  */
 int mem_require_device(struct nvio_env *env);
 
-/* The memfd behind a buffer and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
+/* A buffer's memfd and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
 int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset);
 
 /*
- * An I/O on [ptr, ptr + len) is submitted, or over: between the two, freeing or unregistering it is -EBUSY. Checked builds only,
- * in others nothing is looked at. 0, also for memory that is none of ours (over loop and TCP any pointer is a valid buffer);
- * -EFAULT: it is ours, but freed or never handed out, or runs over the end of the buffer.
+ * An I/O on [ptr, ptr + len) is submitted, or over: between the two, freeing or unregistering it is -EBUSY.
+ * Checked builds only, in others nothing is looked at. 0, also for memory that is none of ours (over loop and
+ * TCP any pointer is a valid buffer); -EFAULT: it is ours, but freed or never handed out, or runs over the
+ * end of the buffer.
  */
 int mem_hold_range(struct nvio_env *env, const void *ptr, size_t len);
 void mem_release_range(struct nvio_env *env, const void *ptr, size_t len);
@@ -80,18 +83,19 @@ static inline void mem_release(struct nvio_env *env, const void *ptr, size_t len
 
 /* A mapping: ours (a memfd), or the caller's that was registered. All fields under the lock. */
 struct mem_region {
-	struct list link;    /* in mem->regions */
+	struct list link; /* in mem->regions */
 	char *base;
-	size_t len;          /* multiple of page_size */
+	size_t len; /* multiple of page_size */
 	size_t page_size;
-	uint64_t iova;       /* device address of base */
-	int fd;              /* -1: the caller's memory */
-	bool reserved;       /* made at open, stays to the end */
+	uint64_t iova; /* device address of base */
+	int fd;	       /* -1: the caller's memory */
+	bool reserved; /* made at open, stays to the end */
+	bool whole;    /* one large buffer is all that is in it, ever */
 	bool locked;
-	bool mapped;         /* through mem->map_ops */
-	struct list spans;   /* all of it, in the order of addresses */
-	size_t used;         /* spans handed out */
-	size_t fresh;        /* offset from which on nothing was ever handed out: zero still, and not even touched */
+	bool mapped;	   /* through mem->map_ops */
+	struct list spans; /* all of it, in the order of addresses */
+	size_t used;	   /* spans handed out */
+	size_t fresh; /* offset from which on nothing was ever handed out: zero still, and not even touched */
 };
 
 /* A piece of a region: free, or handed out. Metadata stands apart from the memory, which devices write to. */
@@ -99,16 +103,16 @@ struct mem_span {
 	struct mem_span *left, *right; /* in mem->tree, by address; a treap */
 	uint32_t prio;
 	bool used;
-	uint32_t handles;              /* open nvio_mem_buf */
-	uint32_t holds;                /* I/Os in flight */
-	const void *held;              /* the last of them, for the message */
+	uint32_t handles; /* open nvio_mem_buf */
+	uint32_t holds;	  /* I/Os in flight */
+	const void *held; /* the last of them, for the message */
 	size_t held_len;
 	char *base;
-	size_t len;                    /* multiple of the granule */
-	size_t size;                   /* what was asked for */
+	size_t len;  /* multiple of the granule */
+	size_t size; /* what was asked for */
 	struct mem_region *region;
-	struct list order;             /* region->spans */
-	struct list bin;               /* free ones: mem->bins[] */
+	struct list order; /* region->spans */
+	struct list bin;   /* free ones: mem->bins[] */
 };
 
 struct mem {
@@ -117,10 +121,10 @@ struct mem {
 	struct mem_span *tree;
 	struct list regions;
 	struct list bins[MEM_BINS];
-	uint64_t nonempty;             /* bit per bin */
-	uint32_t prio;                 /* state of the treap's coin */
-	size_t limit;                  /* bytes of our own that may be mapped */
-	bool fixed;                    /* all of it was reserved at open */
+	uint64_t nonempty; /* bit per bin */
+	uint32_t prio;	   /* state of the treap's coin */
+	size_t limit;	   /* bytes of our own that may be mapped */
+	bool fixed;	   /* all of it was reserved at open */
 	bool lock_pages;
 	const struct mem_map_ops *map_ops;
 	void *map_ctx;
@@ -144,7 +148,8 @@ int mem_heap_free(struct mem *mem, void *buf);
 /* tree.c */
 void mem_tree_insert(struct mem *mem, struct mem_span *span);
 void mem_tree_remove(struct mem *mem, struct mem_span *span);
-struct mem_span *mem_tree_floor(const struct mem *mem, const void *ptr); /* the last span that begins at or before ptr */
-struct mem_span *mem_tree_find(const struct mem *mem, const void *ptr);  /* the span that holds ptr */
+struct mem_span *mem_tree_floor(
+	const struct mem *mem, const void *ptr); /* the last span that begins at or before ptr */
+struct mem_span *mem_tree_find(const struct mem *mem, const void *ptr); /* the span that holds ptr */
 
 #endif

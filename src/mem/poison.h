@@ -16,11 +16,11 @@
 
 #ifdef MEM_ASAN
 #include <sanitizer/asan_interface.h>
-#define MEM_REDZONE 64 /* bytes kept between two buffers, so that running over the end of one is seen */
+#define MEM_REDZONE	       64 /* bytes kept between two buffers, so that running over the end of one is seen */
 #define mem_poison(ptr, len)   ASAN_POISON_MEMORY_REGION(ptr, len)
 #define mem_unpoison(ptr, len) ASAN_UNPOISON_MEMORY_REGION(ptr, len)
 #else
-#define MEM_REDZONE 0
+#define MEM_REDZONE	       0
 #define mem_poison(ptr, len)   ((void)(ptr), (void)(len))
 #define mem_unpoison(ptr, len) ((void)(ptr), (void)(len))
 #endif

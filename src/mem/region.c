@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Regions: the mappings that buffers are cut from, and registered memory of the caller. Each of ours is a memfd, so that it can
- * be shared with a peer process; each may be locked, and mapped for devices, as it comes into being.
+ * Regions: the mappings that buffers are cut from, and registered memory of the caller. Each of ours is a
+ * memfd, so that it can be shared with a peer process; each may be locked, and mapped for devices, as it
+ * comes into being.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "base/fail.h"
 #include "mem/mem.h"
 #include "mem/poison.h"
+#include <nvio/error.h>
 
 size_t mem_region_page(const struct mem *mem)
 {
@@ -41,7 +43,8 @@ static int open_memfd(struct mem *mem, size_t len, size_t page_size, int *out)
 
 	if (fd < 0)
 		return fail(-errno, "mem: memfd for %zu bytes: %s", len, strerror(errno));
-	/* Hugepages are taken now: when a limit hides behind the free ones, a touch later on would be a SIGBUS. */
+	/* Hugepages are taken now: when a limit hides behind the free ones, a touch later on would be a
+	 * SIGBUS. */
 	rc = len > INT64_MAX ? EFBIG : ftruncate(fd, (off_t)len) ? errno : 0;
 	if (!rc && page_size > MEM_PAGE && fallocate(fd, 0, 0, (off_t)len))
 		rc = errno == ENOSPC ? ENOMEM : errno;
@@ -110,7 +113,8 @@ static int map_region(struct mem *mem, struct mem_region *r, size_t align)
 		fail_clear();
 		return map_pages(mem, r, align, MEM_PAGE);
 	}
-	return fail(-ENOMEM, "mem: hugepages: %zu pages of %zu MiB: %s; reserve some "
+	return fail(-ENOMEM,
+		"mem: hugepages: %zu pages of %zu MiB: %s; reserve some "
 		"(/sys/kernel/mm/hugepages/hugepages-%zukB/nr_hugepages), or ask for NVIO_HUGEPAGES_TRY or _NO",
 		r->len / page_size, page_size >> 20, nvio_errno_name(rc), page_size >> 10);
 }
@@ -121,7 +125,7 @@ static size_t locked_bytes(const struct mem *mem)
 {
 	size_t sum = 0;
 
-	list_for_each(pos, &mem->regions) {
+	list_for_each (pos, &mem->regions) {
 		const struct mem_region *r = list_entry(pos, struct mem_region, link);
 
 		if (r->locked && r->page_size == MEM_PAGE)
@@ -141,7 +145,8 @@ int mem_region_lock(struct mem *mem, struct mem_region *r)
 	if (r->page_size == MEM_PAGE && mlock(r->base, r->len)) {
 		err = errno;
 		getrlimit(RLIMIT_MEMLOCK, &limit);
-		return fail(-EPERM, "mem: lock %zu bytes: %s; RLIMIT_MEMLOCK is %llu bytes and at least %zu are needed: "
+		return fail(-EPERM,
+			"mem: lock %zu bytes: %s; RLIMIT_MEMLOCK is %llu bytes and at least %zu are needed: "
 			"raise it (ulimit -l %zu, or LimitMEMLOCK= of the service), or set mlock to NVIO_MLOCK_NEVER",
 			r->len, strerror(err), (unsigned long long)limit.rlim_cur, locked_bytes(mem) + r->len,
 			DIV_ROUND_UP(locked_bytes(mem) + r->len, 1024));
@@ -173,7 +178,8 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 	if (mem->map_ops)
 		rc = mem->map_ops->map(mem->map_ctx, r->base, r->len, &iova);
 	if (rc)
-		return fail(rc, "mem: map %zu bytes at %p for devices: %s", r->len, (void *)r->base, nvio_errno_name(rc));
+		return fail(rc, "mem: map %zu bytes at %p for devices: %s", r->len, (void *)r->base,
+			nvio_errno_name(rc));
 	r->mapped = mem->map_ops;
 	r->iova = iova;
 	return 0;
@@ -189,7 +195,8 @@ void mem_region_unmap(struct mem *mem, struct mem_region *r)
 
 /* ---- Coming and going ---- */
 
-/* One span over all of the region: handed out when it is the caller's memory, free otherwise (the heap bins it). */
+/* One span over all of the region: handed out when it is the caller's memory, free otherwise (the heap bins
+ * it). */
 static int add_span(struct mem *mem, struct mem_region *r, bool used)
 {
 	struct mem_span *span = alloc_zeroed(sizeof(*span));
@@ -285,7 +292,7 @@ void mem_region_destroy(struct mem *mem, struct mem_region *r)
 	mem_region_unmap(mem, r);
 	unlock(mem, r);
 	list_remove(&r->link);
-	list_for_each_safe(pos, &r->spans) {
+	list_for_each_safe (pos, &r->spans) {
 		struct mem_span *span = list_entry(pos, struct mem_span, order);
 
 		mem_tree_remove(mem, span);

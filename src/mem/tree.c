@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Spans by address: a treap, so that any pointer into a buffer finds it. Balanced by coin tosses; split and join are loops,
- * so depth costs no stack.
+ * Spans by address: a treap, so that any pointer into a buffer finds it. Balanced by coin tosses; split and
+ * join are loops, so depth costs no stack.
  */
 #include "mem/mem.h"
 

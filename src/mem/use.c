@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is done with memory that is there: device addresses, registration, handles, marks of what is in flight. */
+/* What is done with memory that is there: device addresses, registration, handles, marks of what is in
+ * flight. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -61,10 +62,12 @@ static int check_range(const void *addr, size_t len)
 	if (!len)
 		return fail(-EINVAL, "mem: register %p: length 0", addr);
 	if ((uintptr_t)addr % MEM_PAGE || len % MEM_PAGE)
-		return fail(-EINVAL, "mem: register %p: %zu bytes: address and length must be multiples of %zu", addr, len,
+		return fail(-EINVAL,
+			"mem: register %p: %zu bytes: address and length must be multiples of %zu", addr, len,
 			MEM_PAGE);
 	if (__builtin_add_overflow((uintptr_t)addr, len, &end))
-		return fail(-EINVAL, "mem: register %p: %zu bytes wrap around the end of the address space", addr, len);
+		return fail(-EINVAL, "mem: register %p: %zu bytes wrap around the end of the address space",
+			addr, len);
 	/* A no-op on memory that is mapped; ENOMEM where it is not. */
 	if (!addr || msync((void *)(uintptr_t)addr, len, MS_ASYNC))
 		return fail(-EINVAL, "mem: register %p: not all of the %zu bytes are mapped", addr, len);
@@ -85,7 +88,8 @@ int nvio_mem_register(struct nvio_env *env, void *addr, size_t len)
 	other = mem_tree_floor(mem, (char *)addr + len - 1);
 	if (other && other->base + other->len > (char *)addr)
 		rc = fail(-EEXIST, "mem: register %p: %zu bytes overlap %s at %p of %zu", addr, len,
-			other->region->fd < 0 ? "a registration" : "nvio's own memory", (void *)other->base, other->len);
+			other->region->fd < 0 ? "a registration" : "nvio's own memory", (void *)other->base,
+			other->len);
 	else
 		rc = mem_region_adopt(mem, addr, len, &region);
 	unlock(mem);
@@ -99,12 +103,16 @@ int nvio_mem_unregister(struct nvio_env *env, void *addr, size_t len)
 	int rc = 0;
 
 	if (!span || span->region->fd >= 0 || span->base != addr || span->len != len)
-		rc = fail(-ENOENT, "mem: unregister %p: %zu bytes: not registered with just this address and length", addr, len);
+		rc = fail(-ENOENT,
+			"mem: unregister %p: %zu bytes: not registered with just this address and length",
+			addr, len);
 	else if (span->holds)
-		rc = fail(-EBUSY, "mem: unregister %p: %u I/Os on it are in flight, the last on %p of %zu bytes; wait for them",
+		rc = fail(-EBUSY,
+			"mem: unregister %p: %u I/Os on it are in flight, the last on %p of %zu bytes; wait for them",
 			addr, span->holds, span->held, span->held_len);
 	else if (span->handles)
-		rc = fail(-EBUSY, "mem: unregister %p: %u handles of it are open; close them first", addr, span->handles);
+		rc = fail(-EBUSY, "mem: unregister %p: %u handles of it are open; close them first", addr,
+			span->handles);
 	else
 		mem_region_destroy(mem, span->region);
 	unlock(mem);
@@ -125,9 +133,13 @@ int nvio_mem_buf_open(struct nvio_env *env, void *addr, size_t len, struct nvio_
 	span = find_used(mem, addr, len);
 	if (span) {
 		span->handles++;
-		*buf = (struct nvio_mem_buf){ .base = addr, .len = len, .device_addr = device_addr(span, addr), .region = span };
+		*buf = (struct nvio_mem_buf){
+			.base = addr, .len = len, .device_addr = device_addr(span, addr), .region = span
+		};
 	} else {
-		rc = fail(-EFAULT, "mem: handle of %p: %zu bytes do not lie in one allocation or registration", addr, len);
+		rc = fail(-EFAULT,
+			"mem: handle of %p: %zu bytes do not lie in one allocation or registration", addr,
+			len);
 	}
 	unlock(mem);
 	return rc;
@@ -160,10 +172,12 @@ int mem_hold_range(struct nvio_env *env, const void *ptr, size_t len)
 		span->held = ptr;
 		span->held_len = len;
 	} else if (span && !span->used) {
-		rc = fail(-EFAULT, "mem: I/O on %p of %zu bytes: the buffer was freed, or never handed out", ptr, len);
+		rc = fail(-EFAULT, "mem: I/O on %p of %zu bytes: the buffer was freed, or never handed out",
+			ptr, len);
 	} else if (span && span->region->fd >= 0) {
-		rc = fail(-EFAULT, "mem: I/O on %p of %zu bytes: runs over the end of the buffer %p of %zu bytes", ptr, len,
-			(void *)span->base, span->size);
+		rc = fail(-EFAULT,
+			"mem: I/O on %p of %zu bytes: runs over the end of the buffer %p of %zu bytes", ptr,
+			len, (void *)span->base, span->size);
 	}
 	unlock(mem);
 	return rc;
@@ -207,7 +221,7 @@ int mem_require_device(struct nvio_env *env)
 	if (env->opts.mlock == NVIO_MLOCK_NEVER)
 		return 0;
 	mem = lock(env);
-	list_for_each(pos, &mem->regions) {
+	list_for_each (pos, &mem->regions) {
 		rc = mem_region_lock(mem, list_entry(pos, struct mem_region, link));
 		if (rc)
 			break;
@@ -221,7 +235,7 @@ int mem_require_device(struct nvio_env *env)
 
 static bool has_handles(const struct mem_region *r)
 {
-	list_for_each(pos, &r->spans)
+	list_for_each (pos, &r->spans)
 		if (list_entry(pos, struct mem_span, order)->handles)
 			return true;
 	return false;
@@ -229,7 +243,7 @@ static bool has_handles(const struct mem_region *r)
 
 static void unmap_all(struct mem *mem)
 {
-	list_for_each(pos, &mem->regions)
+	list_for_each (pos, &mem->regions)
 		mem_region_unmap(mem, list_entry(pos, struct mem_region, link));
 	mem->map_ops = NULL;
 	mem->map_ctx = NULL;
@@ -237,15 +251,17 @@ static void unmap_all(struct mem *mem)
 
 static int map_all(struct mem *mem)
 {
-	list_for_each(pos, &mem->regions) {
+	list_for_each (pos, &mem->regions) {
 		struct mem_region *r = list_entry(pos, struct mem_region, link);
 		int rc = mem_region_map(mem, r);
 
 		if (rc)
 			return rc;
 		if (r->iova != (uintptr_t)r->base && has_handles(r))
-			return fail(-EBUSY, "mem: map for devices: an open handle of memory at %p would change its address; "
-				"close it, and open it again afterwards", (void *)r->base);
+			return fail(-EBUSY,
+				"mem: map for devices: an open handle of memory at %p would change its address; "
+				"close it, and open it again afterwards",
+				(void *)r->base);
 	}
 	return 0;
 }
@@ -256,7 +272,8 @@ int mem_map_set(struct nvio_env *env, const struct mem_map_ops *ops, void *ctx)
 	int rc;
 
 	if (mem->map_ops) {
-		rc = fail(-EBUSY, "mem: map for devices: something maps the memory of this environment already");
+		rc = fail(-EBUSY,
+			"mem: map for devices: something maps the memory of this environment already");
 	} else {
 		mem->map_ops = ops;
 		mem->map_ctx = ctx;

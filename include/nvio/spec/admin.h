@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The admin command set: opcodes, the numbers that Identify, Get Log Page and the features go by, asynchronous
- * events, and the dwords of the commands in host byte order. NVMe Base 2.0 section 5.
+ * The admin command set: opcodes, the numbers that Identify, Get Log Page and the features go by,
+ * asynchronous events, and the dwords of the commands in host byte order. NVMe Base 2.0 section 5.
  */
 #ifndef NVIO_SPEC_ADMIN_H
 #define NVIO_SPEC_ADMIN_H
@@ -12,7 +12,7 @@
 
 NVIO_BEGIN_DECLS
 
-/* Opcodes (NVMe Base 2.0 section 5, figure 138). Bits 1:0 tell the direction of the data. */
+/* Opcodes (NVMe Base 2.0 section 5). Bits 1:0 tell the direction of the data. */
 enum nvio_admin_opc {
 	NVIO_ADMIN_DELETE_SQ          = 0x00,
 	NVIO_ADMIN_CREATE_SQ          = 0x01,
@@ -54,20 +54,20 @@ enum nvio_data_direction {
 	NVIO_DATA_BOTH     = 3,
 };
 
-/* By the opcode's bits 1:0 (section 3.3.3.1, figure 87); of admin and I/O commands alike, fabrics commands excepted. */
+/* By the opcode's bits 1:0 (section 3.3.3.1); of admin and I/O commands alike, fabrics commands excepted. */
 static inline enum nvio_data_direction nvio_opc_direction(uint8_t opc)
 {
 	return (enum nvio_data_direction)(opc & 3);
 }
 
-/* I/O command set identifiers (section 5.17, figure 274). */
+/* I/O command set identifiers (section 5.17). */
 enum nvio_csi {
 	NVIO_CSI_NVM = 0,
 	NVIO_CSI_KV  = 1,
 	NVIO_CSI_ZNS = 2,
 };
 
-/* Identify: which structure (section 5.17.1, figure 273). */
+/* Identify: which structure (section 5.17.1). */
 enum nvio_cns {
 	NVIO_CNS_NS                    = 0x00,
 	NVIO_CNS_CTRLR                 = 0x01,
@@ -95,7 +95,7 @@ enum nvio_cns {
 
 #define NVIO_IDENTIFY_BYTES 4096
 
-/* Feature identifiers (section 5.27.1, figure 317; 03h, 05h, 0Ah and 15h: NVM Command Set 1.0 section 4.1.3). */
+/* Feature identifiers (section 5.27.1; 03h, 05h, 0Ah and 15h: NVM Command Set 1.0 section 4.1.3). */
 enum nvio_fid {
 	NVIO_FID_ARBITRATION           = 0x01,
 	NVIO_FID_POWER_MANAGEMENT      = 0x02,
@@ -134,7 +134,7 @@ enum nvio_fid {
 	NVIO_FID_VENDOR_FIRST          = 0xc0,
 };
 
-/* Get Features: which value (section 5.15, figure 193). */
+/* Get Features: which value (section 5.15). */
 enum nvio_feature_sel {
 	NVIO_SEL_CURRENT   = 0,
 	NVIO_SEL_DEFAULT   = 1,
@@ -146,7 +146,7 @@ enum nvio_feature_sel {
 #define NVIO_FEATURE_CAP_NS_SPECIFIC (1u << 1)
 #define NVIO_FEATURE_CAP_CHANGEABLE  (1u << 2)
 
-/* Log page identifiers (section 5.16.1, figure 202). */
+/* Log page identifiers (section 5.16.1). */
 enum nvio_lid {
 	NVIO_LID_SUPPORTED          = 0x00,
 	NVIO_LID_ERROR              = 0x01,
@@ -177,7 +177,7 @@ enum nvio_lid {
 	NVIO_LID_VENDOR_FIRST       = 0xc0,
 };
 
-/* Asynchronous events (section 5.2.1, figures 145 to 149). */
+/* Asynchronous events (section 5.2.1). */
 enum nvio_aer_type {
 	NVIO_AER_ERROR  = 0,
 	NVIO_AER_SMART  = 1,
@@ -286,7 +286,10 @@ static inline uint32_t nvio_identify_cns(uint32_t cdw10) { return cdw10 & 0xff; 
 static inline uint32_t nvio_identify_cntid(uint32_t cdw10) { return cdw10 >> 16; }
 static inline uint32_t nvio_identify_csi(uint32_t cdw11) { return cdw11 >> 24; }
 
-/* Get Log Page (section 5.16): numd is the number of dwords, 0's based; the offset stands in cdw12 (low) and cdw13. */
+/*
+ * Get Log Page (section 5.16): numd is the number of dwords, 0's based; the offset stands in cdw12 (low)
+ * and cdw13.
+ */
 #define NVIO_LOG_RAE (1u << 15) /* in cdw10: retain the asynchronous event */
 
 static inline uint32_t nvio_log_cdw10(uint32_t lid, uint32_t lsp, uint32_t numd)
@@ -342,9 +345,11 @@ enum nvio_format_erase {
 };
 
 #define NVIO_FORMAT_METADATA_EXTENDED (1u << 4) /* or separate */
-#define NVIO_FORMAT_PI_FIRST          (1u << 8) /* protection information in the first bytes of the metadata */
+#define NVIO_FORMAT_PI_FIRST          (1u << 8) /* protection information comes first in the metadata */
 
-/* The LBA format index in two parts, protection information type 0 to 3, and what to erase; flags as above. */
+/*
+ * The LBA format index in two parts, protection information type 0 to 3, and what to erase; flags as above.
+ */
 static inline uint32_t nvio_format_cdw10(uint32_t lbaf, uint32_t pi, uint32_t erase, uint32_t flags)
 {
 	return (lbaf & 0xf) | (lbaf >> 4 & 3) << 12 | (pi & 7) << 5 | (erase & 7) << 9 | (flags & 0x110);

@@ -32,7 +32,10 @@ enum nvio_nvm_opc {
 	NVIO_NVM_VENDOR_FIRST        = 0x80,
 };
 
-/* cdw12 of Read, Write, Compare, Write Zeroes, Verify (sections 3.2.1 to 3.2.8); the block count, 0's based, in 15:0. */
+/*
+ * cdw12 of Read, Write, Compare, Write Zeroes, Verify (sections 3.2.1 to 3.2.8); the block count, 0's
+ * based, in 15:0.
+ */
 #define NVIO_RW_NLB_MASK     0xffffu
 #define NVIO_RW_DTYPE_STREAMS (1u << 20) /* directive type, 23:20; the specific value is cdw13 31:16 */
 #define NVIO_RW_STC          (1u << 24) /* storage tag check */
@@ -45,7 +48,11 @@ enum nvio_nvm_opc {
 #define NVIO_RW_LR           (1u << 31) /* limited retry */
 
 /* cdw10 is the low half of the first block's address and cdw11 the high. nlb is 0's based; flags as above. */
-static inline uint32_t nvio_rw_cdw12(uint32_t nlb, uint32_t flags) { return (nlb & NVIO_RW_NLB_MASK) | flags; }
+static inline uint32_t nvio_rw_cdw12(uint32_t nlb, uint32_t flags)
+{
+	return (nlb & NVIO_RW_NLB_MASK) | flags;
+}
+
 static inline uint32_t nvio_rw_nlb(uint32_t cdw12) { return cdw12 & NVIO_RW_NLB_MASK; }
 static inline uint32_t nvio_rw_prinfo(uint32_t cdw12) { return cdw12 >> 26 & 0xf; }
 
@@ -67,8 +74,8 @@ nvio_static_assert(offsetof(struct nvio_dsm_range, nlb) == 4, "NVM Command Set 1
 nvio_static_assert(offsetof(struct nvio_dsm_range, slba) == 8, "NVM Command Set 1.0 section 3.2.3");
 
 /*
- * Copy (section 3.2.2): cdw10 and cdw11 are the destination; cdw12 has the number of ranges, 0's based, in 7:0, the format in
- * 11:8, PRINFOR in 15:12, and from 20 on the same bits as Write.
+ * Copy (section 3.2.2): cdw10 and cdw11 are the destination; cdw12 has the number of ranges, 0's based, in
+ * 7:0, the format in 11:8, PRINFOR in 15:12, and from 20 on the same bits as Write.
  */
 #define NVIO_COPY_MAX_RANGES 256
 
@@ -95,6 +102,8 @@ nvio_static_assert(sizeof(struct nvio_copy_range) == 32, "NVM Command Set 1.0 se
 nvio_static_assert(offsetof(struct nvio_copy_range, slba) == 8, "NVM Command Set 1.0 section 3.2.2");
 nvio_static_assert(offsetof(struct nvio_copy_range, nlb) == 16, "NVM Command Set 1.0 section 3.2.2");
 nvio_static_assert(offsetof(struct nvio_copy_range, eilbrt) == 24, "NVM Command Set 1.0 section 3.2.2");
+nvio_static_assert(offsetof(struct nvio_copy_range, elbat) == 28, "NVM Command Set 1.0 section 3.2.2");
+nvio_static_assert(offsetof(struct nvio_copy_range, elbatm) == 30, "NVM Command Set 1.0 section 3.2.2");
 
 NVIO_END_DECLS
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Controller properties: where they lie and what their bits mean. Everything here works on host-order integers, as an
- * MMIO read returns them; the structs are decoded forms, not layouts. NVMe Base 2.0 section 3.1.3.
+ * Controller properties: where they lie and what their bits mean. Everything here works on host-order
+ * integers, as an MMIO read returns them; the structs are decoded forms, not layouts. NVMe Base 2.0 section
+ * 3.1.3.
  */
 #ifndef NVIO_SPEC_REGS_H
 #define NVIO_SPEC_REGS_H
@@ -12,7 +13,7 @@
 
 NVIO_BEGIN_DECLS
 
-/* Offsets in bytes (NVMe Base 2.0 section 3.1.3, figure 35). */
+/* Offsets in bytes (NVMe Base 2.0 section 3.1.3). */
 enum nvio_reg {
 	NVIO_REG_CAP      = 0x00, /* 8 bytes */
 	NVIO_REG_VS       = 0x08,
@@ -118,8 +119,8 @@ static inline uint64_t nvio_cap_build(const struct nvio_cap *c)
 		(uint64_t)c->to << 24 | (uint64_t)(c->dstrd & 0xf) << 32 | (uint64_t)(c->nssrs & 1) << 36 |
 		(uint64_t)c->css << 37 | (uint64_t)(c->bps & 1) << 45 | (uint64_t)(c->cps & 3) << 46 |
 		(uint64_t)(c->mpsmin & 0xf) << 48 | (uint64_t)(c->mpsmax & 0xf) << 52 |
-		(uint64_t)(c->pmrs & 1) << 56 | (uint64_t)(c->cmbs & 1) << 57 | (uint64_t)(c->nsss & 1) << 58 |
-		(uint64_t)(c->crms & 3) << 59;
+		(uint64_t)(c->pmrs & 1) << 56 | (uint64_t)(c->cmbs & 1) << 57 |
+		(uint64_t)(c->nsss & 1) << 58 | (uint64_t)(c->crms & 3) << 59;
 }
 
 /* VS, Version (section 3.1.3.2); also Identify Controller's VER. */
@@ -175,14 +176,24 @@ static inline uint32_t nvio_cc_crime(uint32_t cc) { return cc >> 24 & 1; }
 static inline uint32_t nvio_cc_build(const struct nvio_cc *c)
 {
 	return (c->en & 1u) | (c->css & 7u) << 4 | (c->mps & 0xfu) << 7 | (c->ams & 7u) << 11 |
-		(c->shn & 3u) << 14 | (c->iosqes & 0xfu) << 16 | (c->iocqes & 0xfu) << 20 | (c->crime & 1u) << 24;
+		(c->shn & 3u) << 14 | (c->iosqes & 0xfu) << 16 | (c->iocqes & 0xfu) << 20 |
+		(c->crime & 1u) << 24;
 }
 
 /* The same CC with another EN or SHN: what a host changes in a running controller. */
-static inline uint32_t nvio_cc_with_en(uint32_t cc, uint32_t en) { return (cc & ~1u) | (en & 1); }
-static inline uint32_t nvio_cc_with_shn(uint32_t cc, uint32_t shn) { return (cc & ~(3u << 14)) | (shn & 3) << 14; }
+static inline uint32_t nvio_cc_with_en(uint32_t cc, uint32_t en)
+{
+	return (cc & ~1u) | (en & 1);
+}
 
-/* CSTS, Controller Status (section 3.1.3.6). A read of all ones means that there is no controller any more. */
+static inline uint32_t nvio_cc_with_shn(uint32_t cc, uint32_t shn)
+{
+	return (cc & ~(3u << 14)) | (shn & 3) << 14;
+}
+
+/*
+ * CSTS, Controller Status (section 3.1.3.6). A read of all ones means that there is no controller any more.
+ */
 #define NVIO_CSTS_GONE 0xffffffffu
 
 enum nvio_csts_shst {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Status: how a command ended. A status code (SC) means something only together with its type (SCT), so the codes below
- * are values of SC alone, grouped by SCT, and NVIO_SF() puts both together. NVMe Base 2.0 section 3.3.3.2.1.
+ * Status: how a command ended. A status code (SC) means something only together with its type (SCT), so the
+ * codes below are values of SC alone, grouped by SCT, and NVIO_SF() puts both together. NVMe Base 2.0
+ * section 3.3.3.2.1.
  */
 #ifndef NVIO_SPEC_STATUS_H
 #define NVIO_SPEC_STATUS_H
@@ -12,9 +13,11 @@
 
 NVIO_BEGIN_DECLS
 
-/* The status field without the phase tag, as in struct nvio_cpl: SC 7:0, SCT 10:8, CRD 12:11, M 13, DNR 14. */
+/*
+ * The status field without the phase tag, as in struct nvio_cpl: SC 7:0, SCT 10:8, CRD 12:11, M 13, DNR 14.
+ */
 #define NVIO_SF(sct, sc)    ((uint16_t)(((unsigned)(sct) & 7) << 8 | ((unsigned)(sc) & 0xff)))
-#define NVIO_SF_CRD(index)  ((uint16_t)(((unsigned)(index) & 3) << 11)) /* command retry delay: 0, or CRDT 1 to 3 */
+#define NVIO_SF_CRD(index)  ((uint16_t)(((unsigned)(index) & 3) << 11)) /* retry delay: CRDT 1 to 3 */
 #define NVIO_SF_MORE        0x2000 /* the error log has more about it */
 #define NVIO_SF_DNR         0x4000 /* do not retry: it would fail again */
 #define NVIO_SF_CODE_MASK   0x07ff /* SCT and SC */
@@ -128,7 +131,10 @@ enum nvio_sc_command {
 	NVIO_SC_COMMAND_SIZE_EXCEEDED        = 0x83,
 };
 
-/* SCT 1 again, of fabrics commands: the same values from 80h mean other things there (NVMe Base 2.0 section 6). */
+/*
+ * SCT 1 again, of fabrics commands: the same values from 80h mean other things there (NVMe Base 2.0 section
+ * 6).
+ */
 enum nvio_sc_fabrics {
 	NVIO_SC_FABRICS_INCOMPATIBLE_FORMAT  = 0x80,
 	NVIO_SC_FABRICS_CTRLR_BUSY           = 0x81,

@@ -65,7 +65,7 @@ static void loop_host_admin_setup(struct nvio_ctrlr *c)
 	struct mq *mq = qpair_mq(c->admin);
 
 	/* Queue sizes are 0-based (NVMe Base 2.0 section 3.1.3.8). */
-	loop_host_write(c, NVIO_REG_AQA, 4, (uint32_t)(mq->sq_size - 1) | (uint32_t)(mq->cq_size - 1) << 16);
+	loop_host_write(c, NVIO_REG_AQA, 4, (mq->sq_size - 1) | (mq->cq_size - 1) << 16);
 	loop_host_write(c, NVIO_REG_ASQ, 8, mq->sq_iova);
 	loop_host_write(c, NVIO_REG_ACQ, 8, mq->cq_iova);
 }

@@ -6,9 +6,11 @@
 #include "host/pcie/mq.h"
 
 #include "base/alloc.h"
-#include "host/slot.h"
+#include "host/hot.h"
 #include "mem/mem.h"
 #include <nvio/mem.h>
+
+#define PHASE_BIT (1u << 16) /* of a completion's last dword */
 
 /* ---- the entries ---- */
 
@@ -28,51 +30,68 @@ static ALWAYS_INLINE void sq_ring(struct mq *mq)
 	/*
 	 * Release: the entries must be in memory before the doorbell is, or the controller fetches the ring's old content (H6).
 	 */
-	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, (uint32_t)mq->sq_tail), __ATOMIC_RELEASE);
+	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, mq->sq_tail), __ATOMIC_RELEASE);
 	mq->sq_rung = mq->sq_tail;
 	mq->qp.stats.sq_doorbells++;
 }
 
 static ALWAYS_INLINE void sq_advance(struct mq *mq)
 {
-	if (unlikely(++mq->sq_tail == mq->sq_size))
-		mq->sq_tail = 0;
+	uint32_t tail = mq->sq_tail + 1u;
+
+	mq->sq_tail = tail == mq->sq_size ? 0 : tail;
 	mq->qp.stats.submitted++;
 	if (mq->qp.immediate)
 		sq_ring(mq);
 }
 
 /* Dwords 0 to 3 and 10 to 15 of an NVM command; the data pointer is the caller's to fill in. */
-static ALWAYS_INLINE void sqe_nvm(uint8_t *sqe, const struct host_io *io, uint32_t cid, uint64_t lba, uint32_t nblocks)
+static ALWAYS_INLINE void sqe_nvm(uint8_t *sqe, uint8_t opcode, const struct nvio_ns *ns, uint32_t cid, uint64_t lba, uint32_t nblocks,
+	uint16_t control)
 {
-	put64(sqe, 0, io->opcode | cid << 16 | (uint64_t)io->ns->nsid << 32);
+	put64(sqe, 0, opcode | cid << 16 | ns->sqe_nsid);
 	put64(sqe, 8, 0);
 	put64(sqe, 16, 0);
 	put64(sqe, 40, lba);
-	put64(sqe, 48, (nblocks - 1) | (uint64_t)io->control << 16);
+	put64(sqe, 48, (nblocks - 1) | (uint64_t)control << 16);
 	put64(sqe, 56, 0);
 }
 
-static void mq_send_rw(struct nvio_qpair *qp, struct nvio_op *op)
+static ALWAYS_INLINE int mq_rw(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *buf, uint64_t lba, uint32_t nblocks,
+	struct nvio_op *op)
 {
 	struct mq *mq = qpair_mq(qp);
-	struct host_io *io = op_io(op);
-	struct slot *slot = slot_take(qp, op);
-	uint8_t *sqe = sqe_at_tail(mq);
-	uint64_t addr = (uintptr_t)io->data;
-	uint32_t len = io->nblocks << io->ns->shift;
-	uint64_t room = HOST_PAGE - (addr & (HOST_PAGE - 1));
+	uint64_t addr = (uintptr_t)buf, in_page, len;
+	struct slot *slot;
+	uint8_t *sqe;
 
-	sqe_nvm(sqe, io, slot->cid, io->lba, io->nblocks);
-	if (likely(mq->identity && len <= room + HOST_PAGE)) {
-		put64(sqe, 24, addr);
-		put64(sqe, 32, len <= room ? 0 : addr + room);
-	} else if (unlikely(prp_fill(mq, sqe, io->data, len, SLOT_INDEX(slot->cid)))) {
-		slot_give_back(qp, slot);
-		qpair_end_later(qp, op, -EFAULT);
-		return;
-	}
+	if (unlikely(!io_is_plain(ns, qp, buf, lba, nblocks, op, opcode == NVIO_NVM_WRITE)))
+		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+	len = (uint64_t)nblocks << ns->shift;
+	in_page = (addr & (HOST_PAGE - 1)) + len;
+	/* Beyond two pages there is more to do than fits here. */
+	if (unlikely(in_page > 2 * HOST_PAGE))
+		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+
+	io_describe(op, ns, HOST_IO_RW, opcode, buf, 0, lba, nblocks, 0);
+	op_begin(op, &qp->pollable);
+	slot = slot_take(qp, op);
+	sqe = sqe_at_tail(mq);
+	sqe_nvm(sqe, opcode, ns, slot->cid, lba, nblocks, 0);
+	put64(sqe, 24, addr);
+	put64(sqe, 32, in_page <= HOST_PAGE ? 0 : (addr | (HOST_PAGE - 1)) + 1);
 	sq_advance(mq);
+	return 0;
+}
+
+static int mq_read(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return mq_rw(ns, qp, NVIO_NVM_READ, buf, lba, nblocks, op);
+}
+
+static int mq_write(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return mq_rw(ns, qp, NVIO_NVM_WRITE, buf, lba, nblocks, op);
 }
 
 /* ---- everything but a plain read or write ---- */
@@ -135,12 +154,12 @@ static int mq_send(struct nvio_qpair *qp, struct slot *slot)
 		qp->stats.bounced++;
 	switch (io->kind) {
 	case HOST_IO_RW:
-		sqe_nvm(sqe, io, slot->cid, io->lba + slot->first, slot->count);
+		sqe_nvm(sqe, io->opcode, io->ns, slot->cid, io->lba + slot->first, slot->count, io->control);
 		rc = put_data(mq, sqe, io, slot);
 		break;
 	case HOST_IO_NODATA:
 		if (io->nblocks) {
-			sqe_nvm(sqe, io, slot->cid, io->lba + slot->first, slot->count);
+			sqe_nvm(sqe, io->opcode, io->ns, slot->cid, io->lba + slot->first, slot->count, io->control);
 		} else {
 			memset(sqe, 0, sizeof(struct nvio_sqe));
 			put64(sqe, 0, io->opcode | (uint64_t)slot->cid << 16 | (uint64_t)io->ns->nsid << 32);
@@ -178,8 +197,8 @@ static ALWAYS_INLINE void cq_tell(struct mq *mq)
 	/*
 	 * Release: our reads of the entries must be done before the controller may write new ones into their place.
 	 */
-	__atomic_store_n(mq->cq_doorbell, NVIO_LE_SWAP(32, (uint32_t)mq->cq_head), __ATOMIC_RELEASE);
-	mq->cq_told = 0;
+	__atomic_store_n(mq->cq_doorbell, NVIO_LE_SWAP(32, mq->cq_head), __ATOMIC_RELEASE);
+	mq->cq_untold = 0;
 	mq->qp.stats.cq_doorbells++;
 }
 
@@ -189,33 +208,38 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 	uint32_t seen = 0;
 	int ended = 0;
 
+	/* "All there are" is a ring's worth: with a controller as fast as the callbacks there would be no end. */
+	if (!max)
+		max = mq->cq_size;
 	if (mq->sq_tail != mq->sq_rung)
 		sq_ring(mq);
 	if (mq->kick)
 		mq->kick(mq->kick_ctx);
 	for (;;) {
-		const uint8_t *cqe = mq->cq + (size_t)mq->cq_head * sizeof(struct nvio_cqe);
-		uint32_t dw3;
+		uint32_t head = mq->cq_head, dw3;
+		const uint8_t *cqe = mq->cq + (size_t)head * sizeof(struct nvio_cqe);
 		uint64_t dw01;
 
 		/*
 		 * Acquire: the phase tag is read before the rest of the entry, or a half-written entry is taken for whole (H6).
 		 */
 		dw3 = NVIO_LE_SWAP(32, __atomic_load_n((const uint32_t *)(const void *)(cqe + 12), __ATOMIC_ACQUIRE));
-		if (((dw3 >> 16) & 1) != mq->cq_phase)
+		if ((dw3 ^ mq->cq_phase) & PHASE_BIT)
 			break;
 		memcpy(&dw01, cqe, sizeof(dw01));
 		dw01 = NVIO_LE_SWAP(64, dw01);
-		if (unlikely(++mq->cq_head == mq->cq_size)) {
-			mq->cq_head = 0;
-			mq->cq_phase ^= 1;
+		head++;
+		if (unlikely(head == mq->cq_size)) {
+			head = 0;
+			mq->cq_phase ^= PHASE_BIT;
 		}
-		mq->cq_told++;
+		mq->cq_head = head;
 		ended += qpair_complete(qp, dw3 & 0xffff, dw01, dw3 >> 17);
 		if (++seen == max)
 			break;
 	}
-	if (mq->cq_told >= mq->cq_tell_at)
+	mq->cq_untold += seen;
+	if (mq->cq_untold >= mq->cq_tell_at)
 		cq_tell(mq);
 	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */
 	if (mq->sq_tail != mq->sq_rung)
@@ -232,8 +256,8 @@ static void mq_rewind(struct nvio_qpair *qp)
 	memset(mq->sq, 0, (size_t)mq->sq_size * sizeof(struct nvio_sqe));
 	memset((void *)(uintptr_t)mq->cq, 0, (size_t)mq->cq_size * sizeof(struct nvio_cqe));
 	mq->sq_tail = mq->sq_rung = 0;
-	mq->cq_head = mq->cq_told = 0;
-	mq->cq_phase = 1;
+	mq->cq_head = mq->cq_untold = 0;
+	mq->cq_phase = PHASE_BIT;
 }
 
 /* NVMe Base 2.0 sections 5.4 and 5.5: physically contiguous, no interrupts (the queue is polled). */
@@ -254,25 +278,35 @@ static void *mq_bounce_page(struct nvio_qpair *qp, const struct slot *slot)
 	return qpair_mq(qp)->pages + (size_t)SLOT_INDEX(slot->cid) * HOST_PAGE;
 }
 
-static void mq_destroy(struct nvio_qpair *qp)
+static void mq_release(struct nvio_qpair *qp)
 {
 	struct mq *mq = qpair_mq(qp);
 
 	nvio_mem_free(mq->env, mq->pages);
 	nvio_mem_free(mq->env, (void *)(uintptr_t)mq->cq);
 	nvio_mem_free(mq->env, mq->sq);
+	mq->pages = NULL;
+	mq->cq = NULL;
+	mq->sq = NULL;
+}
+
+static void mq_destroy(struct nvio_qpair *qp)
+{
+	mq_release(qp);
 	qpair_fini(qp);
-	alloc_free(mq);
+	alloc_free(qpair_mq(qp));
 }
 
 static const struct qpair_ops mq_ops = {
-	.send_rw = mq_send_rw,
+	.read = mq_read,
+	.write = mq_write,
 	.send = mq_send,
 	.kick = mq_kick,
 	.reap = mq_reap,
 	.rewind = mq_rewind,
 	.create_cmd = mq_create_cmd,
 	.bounce_page = mq_bounce_page,
+	.release = mq_release,
 	.destroy = mq_destroy,
 };
 
@@ -297,12 +331,12 @@ static void mq_size_cq(struct mq *mq, uint32_t entries, uint32_t mqes)
 	uint32_t size = entries + keep;
 
 	if (mq->qp.qid == 0 || size > mqes) {
-		mq->cq_size = (uint16_t)entries;
+		mq->cq_size = entries;
 		mq->cq_tell_at = 1;
 		return;
 	}
-	mq->cq_size = (uint16_t)size;
-	mq->cq_tell_at = (uint16_t)keep;
+	mq->cq_size = size;
+	mq->cq_tell_at = keep;
 }
 
 int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint32_t entries, uint32_t slots,
@@ -321,7 +355,7 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 	if (rc)
 		goto err_free;
 	mq->env = c->env;
-	mq->sq_size = (uint16_t)entries;
+	mq->sq_size = entries;
 	mq_size_cq(mq, entries, MIN(nvio_cap_mqes(c->cap) + 1u, 65535u));
 	mq->identity = bar->identity;
 	mq->kick = bar->kick;
@@ -344,7 +378,9 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 	mq->pages = ring_alloc(c->env, (size_t)slots * HOST_PAGE, &mq->pages_iova);
 	if (!mq->pages)
 		goto err_cq;
-	mq->cq_phase = 1;
+	mq->cq_phase = PHASE_BIT;
+	if (!bar->identity)
+		mq->qp.gate |= GATE_TRANSLATE;
 	*out = &mq->qp;
 	return 0;
 

@@ -25,15 +25,15 @@ struct mq {
 	/* Submission. */
 	uint8_t *sq CACHE_ALIGNED;
 	uint32_t *sq_doorbell;
-	uint16_t sq_tail, sq_rung; /* next entry to write; what the controller was told */
-	uint16_t sq_size;
+	uint32_t sq_tail, sq_rung; /* next entry to write; what the controller was told */
+	uint32_t sq_size;
 	bool identity;
 
 	/* Completion. */
-	uint16_t cq_size;
-	uint16_t cq_head, cq_told; /* next entry to read; entries read that the controller was not told of */
-	uint16_t cq_tell_at;
-	uint16_t cq_phase;
+	uint32_t cq_size;
+	uint32_t cq_head, cq_untold; /* next entry to read; entries read that the controller was not told of */
+	uint32_t cq_tell_at;
+	uint32_t cq_phase;         /* PHASE_BIT or 0: what a new entry has */
 	const uint8_t *cq;
 	uint32_t *cq_doorbell;
 	int (*kick)(void *ctx);

@@ -37,7 +37,7 @@ static void assert_within_bound(uint64_t got, uint64_t exact)
 static uint64_t any_magnitude(struct random *r) { return random_u64(r) >> random_below(r, 64); }
 static uint64_t around_ten_us(struct random *r) { return 8000 + random_below(r, 4000); }
 static uint64_t small(struct random *r) { return random_below(r, 64); }
-static uint64_t two_peaks(struct random *r) { return random_bool(r, 0.01) ? 50000000 + random_below(r, 999) : 7777; }
+static uint64_t two_peaks(struct random *r) { return random_bool(r, 0.01) ? 50000000 + small(r) : 7777; }
 static uint64_t constant(struct random *r) { return 123456789; }
 static uint64_t at_the_end(struct random *r) { return UINT64_MAX - random_below(r, 3); }
 
@@ -62,7 +62,8 @@ static void percentiles_are_within_the_bound(void **state)
 			for (size_t p = 0; p < ARRAY_SIZE(percents); p++) {
 				size_t rank = (size_t)ceil((double)n * percents[p] / 100);
 
-				assert_within_bound(nvio_histogram_percentile(&hist, percents[p]), values[rank ? rank - 1 : 0]);
+				assert_within_bound(nvio_histogram_percentile(&hist, percents[p]),
+					values[rank ? rank - 1 : 0]);
 			}
 			assert_true(nvio_histogram_min(&hist) == values[0]);
 			assert_true(nvio_histogram_max(&hist) == values[n - 1]);
@@ -103,7 +104,9 @@ static void an_empty_one_answers_zero(void **state)
 	memset(&hist, 0, sizeof(hist));
 	for (size_t i = 0; i < ARRAY_SIZE(percents); i++)
 		assert_int_equal(nvio_histogram_percentile(&hist, percents[i]), 0);
-	assert_int_equal(nvio_histogram_min(&hist) + nvio_histogram_max(&hist) + nvio_histogram_count(&hist), 0);
+	assert_int_equal(nvio_histogram_min(&hist), 0);
+	assert_int_equal(nvio_histogram_max(&hist), 0);
+	assert_int_equal(nvio_histogram_count(&hist), 0);
 	assert_true(nvio_histogram_mean(&hist) == 0);
 }
 

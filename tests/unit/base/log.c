@@ -78,7 +78,8 @@ static void errno_survives_a_message(void **state)
 }
 
 /* What `log` writes to standard error for one message. */
-static void stderr_of(const struct nvio_log *log, enum nvio_log_level level, const char *text, char *out, size_t size)
+static void stderr_of(const struct nvio_log *log, enum nvio_log_level level, const char *text, char *out,
+	size_t size)
 {
 	int fd[2], saved = dup(STDERR_FILENO);
 	ssize_t n;
@@ -115,8 +116,10 @@ static void levels_have_names_both_ways(void **state)
 	enum nvio_log_level level;
 
 	for (int i = NVIO_LOG_ERROR; i <= NVIO_LOG_DEBUG; i++) {
+		const char *name = nvio_log_level_name((enum nvio_log_level)i);
+
 		level = (enum nvio_log_level)99;
-		assert_int_equal(nvio_log_level_parse(nvio_log_level_name((enum nvio_log_level)i), &level), 0);
+		assert_int_equal(nvio_log_level_parse(name, &level), 0);
 		assert_int_equal(level, i);
 	}
 	assert_int_equal(nvio_log_level_parse("DeBuG", &level), 0);

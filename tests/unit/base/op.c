@@ -149,7 +149,8 @@ static void a_failing_poll_ends_the_wait(void **state)
 	assert_int_equal(nvio_wait(&op), -EBUSY);
 	assert_true(nvio_op_pending(&op));
 	assert_int_equal(f.polls, 1);
-	assert_string_equal(nvio_errmsg(), "wait: fake: the operation is still in flight: fake: the device is gone");
+	assert_string_equal(nvio_errmsg(),
+		"wait: fake: the operation is still in flight: fake: the device is gone");
 	f.poll_rc = 0; /* it was, and can be waited for again */
 	assert_int_equal(nvio_wait(&op), 0);
 }
@@ -349,8 +350,8 @@ static void queues_let_go_of_any_member(void **state)
 	static const struct {
 		const char *remove, *want;
 	} cases[] = {
-		{ "", "0123" }, { "0", "123" }, { "1", "023" }, { "3", "012" }, { "30", "12" }, { "0123", "" }, { "3210", "" },
-		{ "12", "03" },
+		{ "", "0123" }, { "0", "123" }, { "1", "023" }, { "3", "012" }, { "30", "12" },
+		{ "0123", "" }, { "3210", "" }, { "12", "03" },
 	};
 	struct nvio_op ops[4] = { 0 };
 

@@ -24,17 +24,20 @@ struct number_case {
 static void sizes(void **state)
 {
 	static const struct number_case cases[] = {
-		{ "0", 0, 0 }, { "1", 0, 1 }, { "4096", 0, 4096 }, { "4k", 0, 4096 }, { "4K", 0, 4096 }, { "4KiB", 0, 4096 },
-		{ "4kib", 0, 4096 }, { "256M", 0, 256ull << 20 }, { "1g", 0, 1ull << 30 }, { "2T", 0, 2ull << 40 },
-		{ "3P", 0, 3ull << 50 }, { "512B", 0, 512 }, { "0x10", 0, 16 }, { "0X1fk", 0, 31 * 1024 }, { "010", 0, 10 },
-		{ "0k", 0, 0 }, { "18446744073709551615", 0, UINT64_MAX }, { "16383P", 0, 16383ull << 50 },
+		{ "0", 0, 0 }, { "1", 0, 1 }, { "4096", 0, 4096 }, { "4k", 0, 4096 }, { "4K", 0, 4096 },
+		{ "4KiB", 0, 4096 }, { "4kib", 0, 4096 }, { "256M", 0, 256ull << 20 },
+		{ "1g", 0, 1ull << 30 }, { "2T", 0, 2ull << 40 }, { "3P", 0, 3ull << 50 }, { "512B", 0, 512 },
+		{ "0x10", 0, 16 }, { "0X1fk", 0, 31 * 1024 }, { "010", 0, 10 }, { "0k", 0, 0 },
+		{ "18446744073709551615", 0, UINT64_MAX }, { "16383P", 0, 16383ull << 50 },
 		{ "0xffffffffffffffff", 0, UINT64_MAX }, { "0xb", 0, 11 },
-		{ "18446744073709551616", -ERANGE, 0 }, { "16384P", -ERANGE, 0 }, { "0x10000000000000000", -ERANGE, 0 },
-		{ "99999999999999999999999999999", -ERANGE, 0 }, { "18014398509481984k", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { NULL, -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
-		{ "1 ", -EINVAL, 0 }, { "1 k", -EINVAL, 0 }, { "k", -EINVAL, 0 }, { "1kk", -EINVAL, 0 }, { "1kB", -EINVAL, 0 },
-		{ "1x", -EINVAL, 0 }, { "0x", -EINVAL, 0 }, { "0xg", -EINVAL, 0 }, { "1.5k", -EINVAL, 0 }, { "1e3", -EINVAL, 0 },
-		{ "4kiBs", -EINVAL, 0 }, { "1\n", -EINVAL, 0 }, { "1+", -EINVAL, 0 }, { "\xff", -EINVAL, 0 },
+		{ "18446744073709551616", -ERANGE, 0 }, { "16384P", -ERANGE, 0 },
+		{ "0x10000000000000000", -ERANGE, 0 }, { "99999999999999999999999999999", -ERANGE, 0 },
+		{ "18014398509481984k", -ERANGE, 0 }, { "", -EINVAL, 0 }, { NULL, -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 }, { "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 },
+		{ "1 k", -EINVAL, 0 }, { "k", -EINVAL, 0 }, { "1kk", -EINVAL, 0 }, { "1kB", -EINVAL, 0 },
+		{ "1x", -EINVAL, 0 }, { "0x", -EINVAL, 0 }, { "0xg", -EINVAL, 0 }, { "1.5k", -EINVAL, 0 },
+		{ "1e3", -EINVAL, 0 }, { "4kiBs", -EINVAL, 0 }, { "1\n", -EINVAL, 0 }, { "1+", -EINVAL, 0 },
+		{ "\xff", -EINVAL, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -55,8 +58,9 @@ static void numbers(void **state)
 	} cases[] = {
 		{ { "0", 0, 0 }, 0 }, { { "7", 0, 7 }, 7 }, { { "0x7", 0, 7 }, 7 }, { { "007", 0, 7 }, 7 },
 		{ { "65535", 0, 65535 }, 65535 }, { { "18446744073709551615", 0, UINT64_MAX }, UINT64_MAX },
-		{ { "8", -ERANGE, 0 }, 7 }, { { "1", -ERANGE, 0 }, 0 }, { { "18446744073709551616", -ERANGE, 0 }, UINT64_MAX },
-		{ { "", -EINVAL, 0 }, 7 }, { { NULL, -EINVAL, 0 }, 7 }, { { "-1", -EINVAL, 0 }, 7 }, { { "1k", -EINVAL, 0 }, 7 },
+		{ { "8", -ERANGE, 0 }, 7 }, { { "1", -ERANGE, 0 }, 0 },
+		{ { "18446744073709551616", -ERANGE, 0 }, UINT64_MAX }, { { "", -EINVAL, 0 }, 7 },
+		{ { NULL, -EINVAL, 0 }, 7 }, { { "-1", -EINVAL, 0 }, 7 }, { { "1k", -EINVAL, 0 }, 7 },
 		{ { "0x", -EINVAL, 0 }, 7 }, { { "x7", -EINVAL, 0 }, 7 }, { { "7 ", -EINVAL, 0 }, 7 },
 		{ { "a", -EINVAL, 0 }, UINT64_MAX },
 	};
@@ -77,8 +81,8 @@ static void booleans(void **state)
 		const char *text;
 		int rc, value;
 	} cases[] = {
-		{ "1", 0, 1 },      { "true", 0, 1 },     { "YES", 0, 1 },     { "On", 0, 1 },      { "0", 0, 0 },
-		{ "False", 0, 0 },  { "no", 0, 0 },       { "off", 0, 0 },     { "", -EINVAL, 0 },  { NULL, -EINVAL, 0 },
+		{ "1", 0, 1 }, { "true", 0, 1 }, { "YES", 0, 1 }, { "On", 0, 1 }, { "0", 0, 0 },
+		{ "False", 0, 0 }, { "no", 0, 0 }, { "off", 0, 0 }, { "", -EINVAL, 0 }, { NULL, -EINVAL, 0 },
 		{ "2", -EINVAL, 0 }, { "yess", -EINVAL, 0 }, { "tru", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
 	};
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command-line tool: finds the subcommand, has its options parsed, runs it, and sees that its output got out. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+struct cli_args cli = { .nsid = CLI_UNSET, .log_level = NVIO_LOG_WARN };
+
+const struct cli_cmd *const cli_cmds[] = {
+	&cli_list, &cli_id_ctrlr, &cli_id_ns, &cli_list_ns, &cli_smart_log, &cli_error_log, &cli_get_feature, &cli_read,
+	&cli_write, &cli_compare, &cli_flush, &cli_dsm, &cli_write_zeroes, &cli_admin_passthru, &cli_perf, &cli_version,
+	NULL,
+};
+
+static void overview(FILE *f)
+{
+	fprintf(f, "Usage: nvio SUBCOMMAND [DEVICE] [OPTION]...\n"
+		"User-space NVMe: look at controllers and move data, without the kernel's driver.\n\n"
+		"Subcommands:\n");
+	for (const struct cli_cmd *const *c = cli_cmds; *c; c++)
+		fprintf(f, "  %-16s %s\n", (*c)->name, (*c)->what);
+	fprintf(f, "\nDEVICE is a transport id in one argument: 'trtype:LOOP traddr:disk.img', or short:\n"
+		"  loop:disk.img         a software drive over an image; loop:disk.img?size=1G makes the image\n"
+		"  loop:ram:256M         one over memory, gone with the command\n"
+		"  loop:null:1G          one that swallows writes and reads as zeros\n"
+		"\nExit status: 0 success; 1 an operation failed; 2 wrong usage; 3 compare found a difference, or\n"
+		"perf --verify wrong data.\n"
+		"\nnvio SUBCOMMAND --help says more.\n");
+}
+
+static const struct cli_cmd *find(const char *name)
+{
+	for (const struct cli_cmd *const *c = cli_cmds; *c; c++) {
+		if (!strcmp((*c)->name, name))
+			return *c;
+	}
+	return NULL;
+}
+
+/* Output that was lost is a failure like any other: a full disk behind `nvio ... > file`, or a reader that went away. */
+static int finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		cli_note("standard output: %s", strerror(errno));
+		return status == CLI_OK ? CLI_FAILED : status;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	bool done = false;
+	int status;
+
+	/* A reader that goes away is told as a write error, with a message. */
+	signal(SIGPIPE, SIG_IGN);
+	if (!name) {
+		overview(stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+		overview(stdout);
+		return finish(CLI_OK);
+	}
+	if (!strcmp(name, "--version"))
+		name = "version";
+	cli.cmd = find(name);
+	if (!cli.cmd)
+		return cli_usage("there is no subcommand '%s'", name);
+	status = cli_opts_parse(argc - 1, argv + 1, &done);
+	if (status || done)
+		return finish(status);
+	return finish(cli.cmd->run());
+}

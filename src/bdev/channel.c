@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Channels: one per device and thread, so that I/O takes no lock. Here are their making and end, the queue of I/O that the
+ * module had no room for, its deadlines, and cancel.
+ */
+#include "base/clock.h"
+#include "bdev/bdev.h"
+
+static int channel_poll(struct nvio_pollable *p)
+{
+	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
+}
+
+/* Takes a waiting I/O out of the queue and ends it. */
+static void waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
+{
+	op_queue_remove(&ch->waiting, bdev_io_op(io));
+	io->state &= ~BDEV_IO_WAITING;
+	bdev_io_done(io, status);
+}
+
+static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
+{
+	struct bdev_channel *ch = container_of(p, struct bdev_channel, pollable);
+	struct nvio_bdev_io *io = bdev_op_io(op);
+
+	if (!(io->state & BDEV_IO_WAITING))
+		return fail(-EOPNOTSUPP, "bdev: cancel: %s: module %s is at it and cannot be stopped; the operation will "
+			"complete by itself", ch->bdev->name, ch->bdev->module->name);
+	waiting_end(ch, io, -ECANCELED);
+	return 0;
+}
+
+const struct pollable_ops bdev_channel_pollable = {
+	.name = "bdev channel",
+	.poll = channel_poll,
+	.cancel = channel_cancel,
+};
+
+/* Has the timer run out no later than at `due_ns`. Without a timer a deadline is seen when the I/O gets its turn. */
+static void timer_arm(struct bdev_channel *ch, uint64_t due_ns)
+{
+	uint64_t now;
+
+	if (!due_ns || (ch->timer_due_ns && ch->timer_due_ns <= due_ns))
+		return;
+	now = clock_now(&ch->bdev->env->clock);
+	if (!nvio_timer_start(ch->thread, &ch->timer, due_ns > now ? DIV_ROUND_UP(due_ns - now, NS_PER_US) : 0))
+		ch->timer_due_ns = due_ns;
+}
+
+static void timer_fired(struct nvio_timer *timer)
+{
+	struct bdev_channel *ch = timer->arg;
+	uint64_t now = clock_now(&ch->bdev->env->clock);
+	uint64_t next_ns = 0;
+
+	ch->timer_due_ns = 0;
+	for (struct nvio_op *op = ch->waiting.head, *next; op; op = next) {
+		struct nvio_bdev_io *io = bdev_op_io(op);
+
+		next = op->next;
+		if (!io->deadline_ns)
+			continue;
+		if (io->deadline_ns <= now)
+			waiting_end(ch, io, -ETIMEDOUT);
+		else if (!next_ns || io->deadline_ns < next_ns)
+			next_ns = io->deadline_ns;
+	}
+	timer_arm(ch, next_ns);
+}
+
+void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io)
+{
+	io->state |= BDEV_IO_WAITING;
+	op_queue_push(&ch->waiting, bdev_io_op(io));
+	timer_arm(ch, io->deadline_ns);
+}
+
+void nvio_bdev_channel_ready(void *module)
+{
+	struct bdev_channel *ch = bdev_channel_of(module);
+	struct nvio_op *op;
+
+	if (ch->resubmitting || ch->ending)
+		return;
+	ch->resubmitting = true;
+	while ((op = op_queue_pop(&ch->waiting))) {
+		struct nvio_bdev_io *io = bdev_op_io(op);
+		int rc;
+
+		io->state &= ~BDEV_IO_WAITING;
+		rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
+		if (rc == -EAGAIN) {
+			io->state |= BDEV_IO_WAITING;
+			op_queue_push_front(&ch->waiting, op);
+			break;
+		}
+		if (rc)
+			bdev_io_done(io, rc);
+	}
+	ch->resubmitting = false;
+}
+
+/* Finds a free slot and joins the device's list. */
+static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
+{
+	struct bdev_registry *reg = bdev->env->bdevs;
+	unsigned slot = 0;
+	int rc = 0;
+
+	pthread_mutex_lock(&bdev->resize_lock);
+	pthread_mutex_lock(&reg->lock);
+	while (slot < BDEV_MAX_CHANNELS && bdev->slots_used[slot / 64] >> slot % 64 & 1)
+		slot++;
+	if (atomic_load(&bdev->removed)) {
+		rc = -ENODEV;
+	} else if (slot == BDEV_MAX_CHANNELS) {
+		rc = -ENOMEM;
+	} else {
+		bdev->slots_used[slot / 64] |= 1ull << slot % 64;
+		ch->slot = slot;
+		list_push_back(&bdev->channels, &ch->link);
+	}
+	pthread_mutex_unlock(&reg->lock);
+	pthread_mutex_unlock(&bdev->resize_lock);
+	if (rc == -ENODEV)
+		return fail(rc, "bdev: channel: %s: the device has been removed; close it", bdev->name);
+	if (rc)
+		return fail(rc, "bdev: channel: %s: %d threads have one already, which is the limit", bdev->name,
+			BDEV_MAX_CHANNELS);
+	return 0;
+}
+
+static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
+{
+	struct bdev_registry *reg = bdev->env->bdevs;
+
+	pthread_mutex_lock(&reg->lock);
+	list_remove(&ch->link);
+	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
+	pthread_mutex_unlock(&reg->lock);
+}
+
+static int channel_create(void *device, struct nvio_channel *handle)
+{
+	struct nvio_bdev *bdev = device;
+	struct bdev_channel *ch = channel_ctx(handle);
+	int rc;
+
+	ch->pollable.ops = &bdev_channel_pollable;
+	ch->thread = channel_thread(handle);
+	ch->bdev = bdev;
+	op_queue_init(&ch->waiting);
+	ch->timer.fn = timer_fired;
+	ch->timer.arg = ch;
+	rc = channel_join(bdev, ch);
+	if (rc)
+		return rc;
+	if (bdev->module->channel_create)
+		rc = bdev->module->channel_create(bdev->device, ch->module, ch->thread);
+	if (rc)
+		channel_leave(bdev, ch);
+	return rc;
+}
+
+/* Stop intake, end what waits, let the module finish what it has. */
+static void channel_destroy(void *device, struct nvio_channel *handle)
+{
+	struct nvio_bdev *bdev = device;
+	struct bdev_channel *ch = channel_ctx(handle);
+
+	ch->ending = true;
+	while (!op_queue_empty(&ch->waiting))
+		waiting_end(ch, bdev_op_io(ch->waiting.head), -ECANCELED);
+	nvio_timer_stop(&ch->timer);
+	if (bdev->module->channel_destroy)
+		bdev->module->channel_destroy(bdev->device, ch->module);
+	invariant(!ch->in_flight);
+	channel_leave(bdev, ch);
+}
+
+void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size)
+{
+	bdev->channel_ops = (struct nvio_io_device_ops){
+		.name = bdev->name,
+		.ctx_size = sizeof(struct bdev_channel) + module_size,
+		.channel_create = channel_create,
+		.channel_destroy = channel_destroy,
+	};
+}
+
+int nvio_bdev_channel(struct nvio_bdev_desc *desc, struct nvio_channel **ch)
+{
+	struct nvio_bdev *bdev;
+
+	if (!desc || !ch)
+		return fail(-EINVAL, "bdev: channel: %s is NULL", desc ? "the result" : "the descriptor");
+	bdev = desc->bdev;
+	if (atomic_load(&bdev->removed))
+		return fail(-ENODEV, "bdev: channel: %s: the device has been removed; close it", bdev->name);
+	return nvio_channel_get(bdev->env, bdev, ch);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device from its registration to its end, its size, and what it says of itself.
+ */
+#include <inttypes.h>
+#include <sched.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/opts.h"
+#include "bdev/bdev.h"
+#include "bdev/uuid.h"
+#include <nvio/error.h>
+
+void nvio_bdev_params_init(struct nvio_bdev_params *params)
+{
+	*params = (struct nvio_bdev_params){
+		.size = sizeof(*params),
+		.block_size = BDEV_MIN_BLOCK,
+		.io_types = NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE),
+	};
+}
+
+/* Whether so many blocks make a device whose offsets fit into a loff_t. */
+static int size_check(const char *what, const char *name, uint64_t num_blocks, uint32_t block_size)
+{
+	uint64_t bytes;
+
+	if (!num_blocks)
+		return fail(-EINVAL, "bdev: %s: %s: num_blocks is 0", what, name);
+	if (__builtin_mul_overflow(num_blocks, (uint64_t)block_size, &bytes) || bytes > INT64_MAX)
+		return fail(-EINVAL, "bdev: %s: %s: %" PRIu64 " blocks of %u bytes are more than 2^63 - 1 bytes", what, name,
+			num_blocks, block_size);
+	return 0;
+}
+
+static int params_check(const struct nvio_bdev_params *p)
+{
+	int rc = bdev_name_check("create", p->name);
+
+	if (rc)
+		return rc;
+	if (!p->module)
+		return fail(-EINVAL, "bdev: create: %s: the module is NULL", p->name);
+	if (!IS_POWER_OF_2(p->block_size) || p->block_size < BDEV_MIN_BLOCK || p->block_size > BDEV_MAX_BLOCK)
+		return fail(-EINVAL, "bdev: create: %s: block size %u is not a power of two from %u to %u", p->name,
+			p->block_size, BDEV_MIN_BLOCK, BDEV_MAX_BLOCK);
+	if (!(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_READ)))
+		return fail(-EINVAL, "bdev: create: %s: a module must be able to read", p->name);
+	if (p->volatile_cache && !(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH)))
+		return fail(-EINVAL, "bdev: create: %s: a device with a volatile cache must be able to flush", p->name);
+	return size_check("create", p->name, p->num_blocks, p->block_size);
+}
+
+static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev_params *p)
+{
+	struct nvio_bdev *bdev = alloc_zeroed(sizeof(*bdev));
+
+	if (!bdev)
+		return NULL;
+	bdev->name = alloc_strdup(p->name);
+	if (!bdev->name) {
+		alloc_free(bdev);
+		return NULL;
+	}
+	bdev->env = env;
+	bdev->module = p->module;
+	bdev->submit = p->module->submit;
+	bdev->device = p->device;
+	bdev->block_size = p->block_size;
+	bdev->block_mask = p->block_size - 1;
+	atomic_store(&bdev->num_blocks, p->num_blocks);
+	atomic_store(&bdev->io_size, p->num_blocks * p->block_size);
+	atomic_store(&bdev->io_types, p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH));
+	bdev->read_only = p->read_only;
+	bdev->volatile_cache = p->volatile_cache;
+	if (p->uuid)
+		memcpy(bdev->uuid, p->uuid, sizeof(bdev->uuid));
+	else
+		uuid_random(env, bdev->uuid);
+	list_init(&bdev->link);
+	list_init(&bdev->descs);
+	list_init(&bdev->channels);
+	pthread_mutex_init(&bdev->resize_lock, NULL);
+	bdev_channel_ops_init(bdev, p->channel_size);
+	return bdev;
+}
+
+/* Without the module's part. */
+static void bdev_dealloc(struct nvio_bdev *bdev)
+{
+	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++)
+		alloc_free(atomic_load(&bdev->aliases[i]));
+	pthread_mutex_destroy(&bdev->resize_lock);
+	alloc_free(bdev->name);
+	alloc_free(bdev);
+}
+
+void bdev_free(struct nvio_bdev *bdev)
+{
+	bdev->module->destroy(bdev->device);
+	bdev_dealloc(bdev);
+}
+
+/* With the registry lock held. */
+static int bdev_publish(struct bdev_registry *reg, struct nvio_bdev *bdev)
+{
+	unsigned i = 0;
+
+	while (i < reg->module_count && reg->modules[i] != bdev->module)
+		i++;
+	if (i == reg->module_count)
+		return fail(-ENOENT, "bdev: create: %s: its module is not registered; call nvio_bdev_module_register()",
+			bdev->name);
+	if (bdev_find(reg, bdev->name))
+		return fail(-EEXIST, "bdev: create: the name %s is in use", bdev->name);
+	list_push_back(&reg->devices, &bdev->link);
+	return 0;
+}
+
+int nvio_bdev_register(struct nvio_env *env, const struct nvio_bdev_params *params)
+{
+	struct nvio_bdev_params p;
+	struct nvio_bdev *bdev;
+	int rc;
+
+	if (!env || !params)
+		return fail(-EINVAL, "bdev: create: %s is NULL", env ? "the parameters" : "the environment");
+	nvio_bdev_params_init(&p);
+	rc = opts_copy("nvio_bdev_params", &p, sizeof(p), params, sizeof(p));
+	if (rc)
+		return rc;
+	rc = params_check(&p);
+	if (rc)
+		return rc;
+	bdev = bdev_alloc(env, &p);
+	if (!bdev)
+		return fail(-ENOMEM, "bdev: create: %s: no memory for the device", p.name);
+	rc = nvio_io_device_register(env, bdev, &bdev->channel_ops);
+	if (rc)
+		goto out_dealloc;
+	pthread_mutex_lock(&env->bdevs->lock);
+	rc = bdev_publish(env->bdevs, bdev);
+	pthread_mutex_unlock(&env->bdevs->lock);
+	if (rc)
+		goto out_unregister;
+	return 0;
+out_unregister:
+	nvio_io_device_unregister(env, bdev, NULL);
+out_dealloc:
+	bdev_dealloc(bdev);
+	return rc;
+}
+
+/* With neither descriptor nor channel left. On delete_thread. */
+static void finish(void *arg)
+{
+	struct nvio_bdev *bdev = arg;
+	struct bdev_registry *reg = bdev->env->bdevs;
+	struct nvio_thread *t = bdev->delete_thread;
+	struct nvio_op *op = bdev->delete_op;
+
+	pthread_mutex_lock(&reg->lock);
+	list_remove(&bdev->link);
+	pthread_mutex_unlock(&reg->lock);
+	/* A resize that found the device before it was deleted may still be at it. */
+	pthread_mutex_lock(&bdev->resize_lock);
+	pthread_mutex_unlock(&bdev->resize_lock);
+	bdev_free(bdev);
+	thread_end_op(t, op, 0);
+}
+
+/* The last channel is gone, or delete_thread exits and cannot wait for that: then the device goes with the environment. */
+static void channels_gone(struct nvio_op *gone_op)
+{
+	struct nvio_bdev *bdev = gone_op->arg;
+	struct bdev_registry *reg = bdev->env->bdevs;
+	struct nvio_op *op = bdev->delete_op;
+	bool last;
+
+	pthread_mutex_lock(&reg->lock);
+	bdev->channels_gone = !gone_op->status;
+	last = bdev->channels_gone && list_empty(&bdev->descs);
+	if (!bdev->channels_gone)
+		bdev->delete_op = NULL;
+	pthread_mutex_unlock(&reg->lock);
+	if (last)
+		finish(bdev);
+	else if (gone_op->status)
+		thread_end_op(bdev->delete_thread, op, gone_op->status);
+}
+
+void bdev_last_closed(struct nvio_bdev *bdev)
+{
+	if (bdev->delete_thread == thread_current())
+		finish(bdev);
+	else if (nvio_thread_send(bdev->delete_thread, finish, bdev))
+		log_msg(&bdev->env->log, NVIO_LOG_WARN,
+			"bdev: delete: %s: the deleting thread takes no message; the device goes with the environment: %s",
+			bdev->name, nvio_errmsg());
+}
+
+/* With the registry lock held. From here on nobody finds it, and I/O is refused. */
+static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struct nvio_op *op)
+{
+	int rc;
+
+	bdev->gone_op = (struct nvio_op)NVIO_OP(channels_gone);
+	bdev->gone_op.arg = bdev;
+	rc = nvio_io_device_unregister(bdev->env, bdev, &bdev->gone_op);
+	if (rc)
+		return rc;
+	list_remove(&bdev->link);
+	list_push_back(&reg->leaving, &bdev->link);
+	bdev->delete_op = op;
+	bdev->delete_thread = thread_current();
+	op_begin(op, thread_pollable(bdev->delete_thread));
+	atomic_store(&bdev->io_size, 0);
+	atomic_store(&bdev->removed, true);
+	bdev_notify(bdev, NVIO_BDEV_REMOVED);
+	return 0;
+}
+
+int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
+{
+	struct bdev_registry *reg;
+	struct nvio_bdev *bdev;
+	int rc;
+
+	if (!env || !name || !op)
+		return fail(-EINVAL, "bdev: delete: %s is NULL", !env ? "the environment" : !name ? "the name" : "the op");
+	if (op->flags)
+		return fail(-EINVAL, "bdev: delete: %s: op flags 0x%x have no meaning here", name, op->flags);
+	if (!thread_current())
+		return fail(-EINVAL, "bdev: delete: %s: no nvio_thread is current here; attach to one", name);
+	reg = env->bdevs;
+	pthread_mutex_lock(&reg->lock);
+	bdev = bdev_find(reg, name);
+	if (bdev)
+		rc = begin_delete(reg, bdev, op);
+	else
+		rc = fail(-ENODEV, "bdev: delete: no device is named %s", name);
+	pthread_mutex_unlock(&reg->lock);
+	return rc;
+}
+
+/* With resize_lock held. A shrinking device refuses what is beyond the new end before the module gives it away. */
+static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
+{
+	struct bdev_registry *reg = bdev->env->bdevs;
+	uint64_t old = atomic_load(&bdev->num_blocks);
+	bool busy = false;
+	int rc;
+
+	if (!bdev->module->resize)
+		return fail(-EOPNOTSUPP, "bdev: resize: %s: module %s cannot resize", bdev->name, bdev->module->name);
+	pthread_mutex_lock(&reg->lock);
+	list_for_each(l, &bdev->channels)
+		busy |= list_entry(l, struct bdev_channel, link)->thread != thread_current();
+	pthread_mutex_unlock(&reg->lock);
+	if (num_blocks < old)
+		atomic_store(&bdev->io_size, num_blocks * bdev->block_size);
+	rc = bdev->module->resize(bdev->device, num_blocks, busy);
+	if (!rc)
+		atomic_store(&bdev->num_blocks, num_blocks);
+	pthread_mutex_lock(&reg->lock);
+	/* Deleted meanwhile: io_size is 0 for good. */
+	if (!atomic_load(&bdev->removed)) {
+		atomic_store(&bdev->io_size, (rc ? old : num_blocks) * bdev->block_size);
+		if (!rc && num_blocks != old)
+			bdev_notify(bdev, NVIO_BDEV_RESIZED);
+	}
+	pthread_mutex_unlock(&reg->lock);
+	return rc;
+}
+
+/*
+ * The device with its resize_lock held, or NULL. The registry lock keeps the device there until it is ours, and is inside of the
+ * other one: so it is tried, and another resize or a new channel waited for.
+ */
+static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name)
+{
+	struct nvio_bdev *bdev;
+	bool ours;
+
+	for (;;) {
+		pthread_mutex_lock(&reg->lock);
+		bdev = bdev_find(reg, name);
+		ours = !bdev || !pthread_mutex_trylock(&bdev->resize_lock);
+		pthread_mutex_unlock(&reg->lock);
+		if (ours)
+			return bdev;
+		sched_yield();
+	}
+}
+
+int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks)
+{
+	struct nvio_bdev *bdev;
+	int rc;
+
+	if (!env || !name)
+		return fail(-EINVAL, "bdev: resize: %s is NULL", env ? "the name" : "the environment");
+	bdev = find_for_resize(env->bdevs, name);
+	if (!bdev)
+		return fail(-ENODEV, "bdev: resize: no device is named %s", name);
+	rc = size_check("resize", name, num_blocks, bdev->block_size);
+	if (!rc)
+		rc = resize(bdev, num_blocks);
+	pthread_mutex_unlock(&bdev->resize_lock);
+	return rc;
+}
+
+const char *nvio_bdev_name(const struct nvio_bdev *bdev)
+{
+	return bdev->name;
+}
+
+const char *nvio_bdev_module(const struct nvio_bdev *bdev)
+{
+	return bdev->module->name;
+}
+
+uint32_t nvio_bdev_block_size(const struct nvio_bdev *bdev)
+{
+	return bdev->block_size;
+}
+
+uint64_t nvio_bdev_num_blocks(const struct nvio_bdev *bdev)
+{
+	return atomic_load(&bdev->num_blocks);
+}
+
+uint64_t nvio_bdev_size_bytes(const struct nvio_bdev *bdev)
+{
+	return atomic_load(&bdev->num_blocks) * bdev->block_size;
+}
+
+bool nvio_bdev_is_read_only(const struct nvio_bdev *bdev)
+{
+	return bdev->read_only;
+}
+
+bool nvio_bdev_has_volatile_cache(const struct nvio_bdev *bdev)
+{
+	return bdev->volatile_cache;
+}
+
+const uint8_t *nvio_bdev_uuid(const struct nvio_bdev *bdev)
+{
+	return bdev->uuid;
+}

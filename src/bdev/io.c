@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Submitting I/O: the checks, the description in the op, the call of the module. This and bdev_io_done() are the hot path:
+ * what is right falls through a few comparisons, what is wrong is sorted out by io_refuse() at leisure.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "bdev/bdev.h"
+
+static const char *type_name(enum nvio_bdev_io_type type)
+{
+	static const char *const names[] = {
+		[NVIO_BDEV_IO_READ] = "read",
+		[NVIO_BDEV_IO_WRITE] = "write",
+		[NVIO_BDEV_IO_WRITE_ZEROES] = "write zeroes",
+		[NVIO_BDEV_IO_UNMAP] = "unmap",
+		[NVIO_BDEV_IO_FLUSH] = "flush",
+	};
+
+	return names[type];
+}
+
+static uint32_t allowed_flags(enum nvio_bdev_io_type type)
+{
+	return type == NVIO_BDEV_IO_WRITE || type == NVIO_BDEV_IO_WRITE_ZEROES ? NVIO_OP_FUA : 0;
+}
+
+/* What is wrong with the range; `what` starts every message. */
+static COLD int range_refuse(const struct nvio_bdev *bdev, const char *what, uint64_t offset, uint64_t len)
+{
+	uint64_t size = atomic_load(&bdev->io_size);
+
+	if (!len)
+		return fail(-EINVAL, "bdev: %s: %s: length is 0", what, bdev->name);
+	if ((offset | len) & bdev->block_mask)
+		return fail(-EINVAL, "bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64
+			" must be multiples of the block size %u", what, bdev->name, offset, len, bdev->block_size);
+	return fail(-ERANGE, "bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64 " are beyond the end at %" PRIu64,
+		what, bdev->name, offset, len, size);
+}
+
+/* Finds out why the submit was refused; some check of the callers has failed. */
+static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle, const struct nvio_op *op,
+	enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
+{
+	const char *what = type_name(type);
+	const struct nvio_bdev *bdev;
+
+	if (!desc || !handle || !op)
+		return fail(-EINVAL, "bdev: %s: %s is NULL", what, !desc ? "the descriptor" : !handle ? "the channel" : "the op");
+	bdev = desc->bdev;
+	if (handle->key != bdev)
+		return fail(-EINVAL, "bdev: %s: %s: the channel is of another device; use nvio_bdev_channel()", what,
+			bdev->name);
+	if (atomic_load(&bdev->removed))
+		return fail(-ENODEV, "bdev: %s: %s: the device has been removed; close it", what, bdev->name);
+	if (op->flags & ~allowed_flags(type))
+		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what, bdev->name,
+			op->flags & ~allowed_flags(type));
+	if (!(desc->io_types & NVIO_BDEV_CAN(type)))
+		return fail(-EBADF, "bdev: %s: %s: the descriptor is read-only; open it with NVIO_BDEV_WRITE", what,
+			bdev->name);
+	if (!(atomic_load(&bdev->io_types) & NVIO_BDEV_CAN(type)))
+		return fail(-EOPNOTSUPP, "bdev: %s: %s: module %s cannot do this on this device", what, bdev->name,
+			bdev->module->name);
+	return range_refuse(bdev, what, offset, len);
+}
+
+static COLD void set_deadline(struct bdev_channel *ch, struct nvio_bdev_io *io, uint64_t timeout_us)
+{
+	uint64_t timeout_ns;
+
+	if (timeout_us == UINT64_MAX)
+		return;
+	if (__builtin_mul_overflow(timeout_us, NS_PER_US, &timeout_ns))
+		timeout_ns = UINT64_MAX;
+	io->deadline_ns = clock_add(clock_now(&ch->bdev->env->clock), timeout_ns);
+}
+
+/* Every check but those of the buffer; true: sound. */
+static ALWAYS_INLINE bool io_valid(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
+	const struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
+{
+	const struct nvio_bdev *bdev;
+	uint64_t size;
+	uint32_t types;
+
+	if (unlikely(!desc || !handle || !op))
+		return false;
+	bdev = desc->bdev;
+	size = atomic_load_explicit(&bdev->io_size, memory_order_relaxed);
+	types = desc->io_types & atomic_load_explicit(&bdev->io_types, memory_order_relaxed);
+	/* len - 1 wraps for length 0, and size - len cannot: one comparison each. */
+	return likely(handle->key == bdev && !((offset | len) & bdev->block_mask) && len - 1 < size &&
+		      offset <= size - len && (types & NVIO_BDEV_CAN(type)) && !(op->flags & ~allowed_flags(type)));
+}
+
+/* Takes the op; all has been checked. */
+static ALWAYS_INLINE struct nvio_bdev_io *io_begin(struct nvio_bdev_desc *desc, struct bdev_channel *ch,
+	struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
+{
+	struct nvio_bdev_io *io = bdev_op_io(op);
+
+	checked(thread_current() == ch->thread);
+	io->offset = offset;
+	io->len = len;
+	io->desc = desc;
+	io->channel = ch;
+	io->deadline_ns = 0;
+	io->type = type;
+	io->fua = op->flags & NVIO_OP_FUA;
+	io->state = 0;
+	op->cpl.answered = 0;
+	if (unlikely(op->timeout_us))
+		set_deadline(ch, io, op->timeout_us);
+	op_begin(op, &ch->pollable);
+	bdev_count_add(io, ch, 1);
+	return io;
+}
+
+static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io *io)
+{
+	const struct nvio_bdev *bdev = ch->bdev;
+	int rc = -EAGAIN;
+
+	/* What waits goes first. */
+	if (likely(!ch->waiting.head))
+		rc = bdev->submit(bdev->device, ch->module, io);
+	if (unlikely(rc == -EAGAIN))
+		bdev_io_wait(ch, io);
+	else if (unlikely(rc))
+		bdev_io_done(io, rc);
+	return 0;
+}
+
+static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *handle, enum nvio_bdev_io_type type,
+	void *buf, uint64_t offset, uint64_t len, struct nvio_op *op)
+{
+	struct nvio_bdev_io *io;
+	struct bdev_channel *ch;
+
+	if (unlikely(!buf))
+		return fail(-EINVAL, "bdev: %s: the buffer is NULL", type_name(type));
+	if (!io_valid(desc, handle, op, type, offset, len))
+		return io_refuse(desc, handle, op, type, offset, len);
+	ch = channel_ctx(handle);
+	io = io_begin(desc, ch, op, type, offset, len);
+	io->one.iov_base = buf;
+	io->one.iov_len = len;
+	io->iov = &io->one;
+	io->iovcnt = 1;
+	return io_submit(ch, io);
+}
+
+/* Whether the iovecs are sound and have room for `len`. 0 or -EINVAL. */
+static int iov_check(enum nvio_bdev_io_type type, const struct iovec *iov, int iovcnt, uint64_t len)
+{
+	uint64_t room = 0;
+
+	if (!iov || iovcnt <= 0 || iovcnt > BDEV_MAX_IOVCNT)
+		return fail(-EINVAL, "bdev: %s: %d iovecs at %p; 1 to %d are allowed", type_name(type), iovcnt,
+			(const void *)iov, BDEV_MAX_IOVCNT);
+	/* Saturates: lengths that wrap around must not look short, nor long. */
+	for (int i = 0; i < iovcnt; i++) {
+		if (!iov[i].iov_base && iov[i].iov_len)
+			return fail(-EINVAL, "bdev: %s: iovec %d is NULL and has length %zu", type_name(type), i,
+				iov[i].iov_len);
+		room = clock_add(room, iov[i].iov_len);
+	}
+	if (room < len)
+		return fail(-EINVAL, "bdev: %s: the iovecs hold %" PRIu64 " bytes, and the length is %" PRIu64,
+			type_name(type), room, len);
+	return 0;
+}
+
+static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *handle, enum nvio_bdev_io_type type,
+	const struct iovec *iov, int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op)
+{
+	struct nvio_bdev_io *io;
+	struct bdev_channel *ch;
+	int rc;
+
+	if (!io_valid(desc, handle, op, type, offset, len))
+		return io_refuse(desc, handle, op, type, offset, len);
+	rc = iov_check(type, iov, iovcnt, len);
+	if (unlikely(rc))
+		return rc;
+	ch = channel_ctx(handle);
+	io = io_begin(desc, ch, op, type, offset, len);
+	io->iov = iov;
+	io->iovcnt = iovcnt;
+	return io_submit(ch, io);
+}
+
+int nvio_bdev_read(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t offset, uint64_t len,
+	struct nvio_op *op)
+{
+	return rw(desc, ch, NVIO_BDEV_IO_READ, buf, offset, len, op);
+}
+
+int nvio_bdev_write(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *buf, uint64_t offset,
+	uint64_t len, struct nvio_op *op)
+{
+	return rw(desc, ch, NVIO_BDEV_IO_WRITE, (void *)buf, offset, len, op);
+}
+
+int nvio_bdev_readv(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov, int iovcnt,
+	uint64_t offset, uint64_t len, struct nvio_op *op)
+{
+	return rwv(desc, ch, NVIO_BDEV_IO_READ, iov, iovcnt, offset, len, op);
+}
+
+int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov, int iovcnt,
+	uint64_t offset, uint64_t len, struct nvio_op *op)
+{
+	return rwv(desc, ch, NVIO_BDEV_IO_WRITE, iov, iovcnt, offset, len, op);
+}
+
+int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset, uint64_t len,
+	struct nvio_op *op)
+{
+	struct nvio_bdev_io *io;
+	struct bdev_channel *ch;
+
+	/* A device that can write can write zeros. */
+	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_WRITE, offset, len))
+		return io_refuse(desc, handle, op, NVIO_BDEV_IO_WRITE, offset, len);
+	ch = channel_ctx(handle);
+	io = io_begin(desc, ch, op, NVIO_BDEV_IO_WRITE_ZEROES, offset, len);
+	if (!(atomic_load_explicit(&ch->bdev->io_types, memory_order_relaxed) &
+	      NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES))) {
+		bdev_zeroes_begin(io);
+		return 0;
+	}
+	io->state = BDEV_IO_NATIVE_ZEROES;
+	return io_submit(ch, io);
+}
+
+int nvio_bdev_unmap(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset, uint64_t len,
+	struct nvio_op *op)
+{
+	struct bdev_channel *ch;
+
+	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_UNMAP, offset, len))
+		return io_refuse(desc, handle, op, NVIO_BDEV_IO_UNMAP, offset, len);
+	ch = channel_ctx(handle);
+	return io_submit(ch, io_begin(desc, ch, op, NVIO_BDEV_IO_UNMAP, offset, len));
+}
+
+int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *handle, struct nvio_op *op)
+{
+	struct nvio_bdev_io *io;
+	struct bdev_channel *ch;
+
+	/* The range is whatever the device has: a block stands for it in the checks. */
+	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_FLUSH, 0, desc ? desc->bdev->block_size : 0))
+		return io_refuse(desc, handle, op, NVIO_BDEV_IO_FLUSH, 0, desc ? desc->bdev->block_size : 0);
+	ch = channel_ctx(handle);
+	io = io_begin(desc, ch, op, NVIO_BDEV_IO_FLUSH, 0, 0);
+	if (!ch->bdev->volatile_cache) {
+		bdev_io_done(io, 0);
+		return 0;
+	}
+	return io_submit(ch, io);
+}
+
+bool bdev_io_settle(struct nvio_bdev_io *io, int *status)
+{
+	struct bdev_channel *ch = io->channel;
+
+	if (io->state & BDEV_IO_NATIVE_ZEROES && *status == -EOPNOTSUPP) {
+		atomic_fetch_and(&ch->bdev->io_types, ~NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
+		bdev_zeroes_begin(io);
+		return false;
+	}
+	if (io->state & BDEV_IO_EMULATED_ZEROES && !bdev_zeroes_next(io, status))
+		return false;
+	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
+	if (io->deadline_ns && *status != -ECANCELED && clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
+		*status = -ETIMEDOUT;
+	return true;
+}
+
+void nvio_bdev_io_done(struct nvio_bdev_io *io, int status)
+{
+	bdev_io_done(io, status);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The environment's devices and modules by name; what this room keeps in the environment.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "bdev/bdev.h"
+#include "bdev/uuid.h"
+
+int bdev_env_init(struct nvio_env *env)
+{
+	struct bdev_registry *reg = alloc_zeroed(sizeof(*reg));
+
+	if (!reg)
+		return fail(-ENOMEM, "bdev: init: no memory for the registry");
+	pthread_mutex_init(&reg->lock, NULL);
+	list_init(&reg->devices);
+	list_init(&reg->leaving);
+	for (unsigned i = 0; bdev_builtin_modules[i]; i++)
+		reg->modules[reg->module_count++] = bdev_builtin_modules[i];
+	env->bdevs = reg;
+	return 0;
+}
+
+/* The threads are gone, and with them all channels and I/O. What is still open is closed with its device. */
+static void device_fini(struct nvio_bdev *bdev)
+{
+	struct nvio_op *op = bdev->delete_op;
+	struct list *l;
+
+	while ((l = list_pop_front(&bdev->descs)))
+		alloc_free(list_entry(l, struct nvio_bdev_desc, link));
+	list_remove(&bdev->link);
+	/* -ENOENT when the deletion had come that far. */
+	if (nvio_io_device_unregister(bdev->env, bdev, NULL))
+		fail_clear();
+	bdev_free(bdev);
+	/* A deletion that waited for those descriptors. */
+	if (op)
+		op_end(op, -ECANCELED);
+}
+
+void bdev_env_fini(struct nvio_env *env)
+{
+	struct bdev_registry *reg = env->bdevs;
+
+	if (!reg)
+		return;
+	/* Newest first: a device may stand on an older one. */
+	while (!list_empty(&reg->devices))
+		device_fini(list_entry(reg->devices.prev, struct nvio_bdev, link));
+	while (!list_empty(&reg->leaving))
+		device_fini(list_entry(reg->leaving.prev, struct nvio_bdev, link));
+	pthread_mutex_destroy(&reg->lock);
+	alloc_free(reg);
+	env->bdevs = NULL;
+}
+
+int bdev_name_check(const char *what, const char *name)
+{
+	size_t len;
+
+	if (!name || !*name)
+		return fail(-EINVAL, "bdev: %s: the name is %s", what, name ? "empty" : "NULL");
+	len = strnlen(name, NVIO_BDEV_NAME_MAX + 1);
+	if (len > NVIO_BDEV_NAME_MAX)
+		return fail(-EINVAL, "bdev: %s: the name %.32s... is longer than %d bytes", what, name, NVIO_BDEV_NAME_MAX);
+	for (size_t i = 0; i < len; i++)
+		if (iscntrl((unsigned char)name[i]))
+			return fail(-EINVAL, "bdev: %s: the name %s has a control character at byte %zu", what, name, i);
+	return 0;
+}
+
+bool bdev_is_named(const struct nvio_bdev *bdev, const char *name)
+{
+	const char *alias;
+
+	if (!strcmp(bdev->name, name))
+		return true;
+	for (unsigned i = 0; (alias = nvio_bdev_alias(bdev, i)); i++)
+		if (!strcmp(alias, name))
+			return true;
+	return false;
+}
+
+struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name)
+{
+	uint8_t uuid[16];
+
+	list_for_each(l, &reg->devices) {
+		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+
+		if (bdev_is_named(bdev, name))
+			return bdev;
+	}
+	if (!uuid_parse(name, uuid))
+		return NULL;
+	list_for_each(l, &reg->devices) {
+		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+
+		if (!memcmp(bdev->uuid, uuid, sizeof(uuid)))
+			return bdev;
+	}
+	return NULL;
+}
+
+const char *nvio_bdev_alias(const struct nvio_bdev *bdev, unsigned index)
+{
+	/* Acquire: the text that the pointer leads to was written before it. */
+	return index < BDEV_MAX_ALIASES ? atomic_load_explicit(&bdev->aliases[index], memory_order_acquire) : NULL;
+}
+
+/* With the registry lock held. */
+static int alias_add(struct bdev_registry *reg, const char *name, char *alias)
+{
+	struct nvio_bdev *bdev = bdev_find(reg, name);
+
+	if (!bdev)
+		return fail(-ENODEV, "bdev: alias: no device is named %s", name);
+	if (bdev_find(reg, alias))
+		return fail(-EEXIST, "bdev: alias: the name %s is in use", alias);
+	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++) {
+		if (nvio_bdev_alias(bdev, i))
+			continue;
+		atomic_store_explicit(&bdev->aliases[i], alias, memory_order_release);
+		return 0;
+	}
+	return fail(-ENOMEM, "bdev: alias: %s has %d already, which is the limit", name, BDEV_MAX_ALIASES);
+}
+
+int nvio_bdev_add_alias(struct nvio_env *env, const char *name, const char *alias)
+{
+	struct bdev_registry *reg;
+	char *copy;
+	int rc;
+
+	if (!env || !name)
+		return fail(-EINVAL, "bdev: alias: %s is NULL", env ? "the device's name" : "the environment");
+	rc = bdev_name_check("alias", alias);
+	if (rc)
+		return rc;
+	copy = alloc_strdup(alias);
+	if (!copy)
+		return fail(-ENOMEM, "bdev: alias: no memory for %s", alias);
+	reg = env->bdevs;
+	pthread_mutex_lock(&reg->lock);
+	rc = alias_add(reg, name, copy);
+	pthread_mutex_unlock(&reg->lock);
+	if (rc)
+		alloc_free(copy);
+	return rc;
+}
+
+int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_bdev *bdev, void *arg), void *arg)
+{
+	struct bdev_registry *reg;
+	struct list *at;
+	int rc = 0;
+
+	if (!env || !fn)
+		return fail(-EINVAL, "bdev: for each: %s is NULL", env ? "the function" : "the environment");
+	reg = env->bdevs;
+	/* Step by step, so that fn runs without the lock; the one it is at stays, as fn must not delete. */
+	pthread_mutex_lock(&reg->lock);
+	for (at = reg->devices.next; !rc && at != &reg->devices; at = at->next) {
+		pthread_mutex_unlock(&reg->lock);
+		rc = fn(list_entry(at, struct nvio_bdev, link), arg);
+		pthread_mutex_lock(&reg->lock);
+	}
+	pthread_mutex_unlock(&reg->lock);
+	return rc;
+}
+
+/* With the registry lock held: where the module, or one of that name, stands in the table; module_count: nowhere. */
+static unsigned module_index(const struct bdev_registry *reg, const struct nvio_bdev_module *module)
+{
+	unsigned i = 0;
+
+	while (i < reg->module_count && reg->modules[i] != module && strcmp(reg->modules[i]->name, module->name))
+		i++;
+	return i;
+}
+
+int nvio_bdev_module_register(struct nvio_env *env, const struct nvio_bdev_module *module)
+{
+	struct bdev_registry *reg;
+	int rc = 0;
+
+	if (!env || !module || !module->submit || !module->destroy)
+		return fail(-EINVAL, "bdev: register module: %s is NULL",
+			!env ? "the environment" : !module ? "the table" : module->submit ? "destroy" : "submit");
+	rc = bdev_name_check("register module", module->name);
+	if (rc)
+		return rc;
+	reg = env->bdevs;
+	pthread_mutex_lock(&reg->lock);
+	if (module_index(reg, module) < reg->module_count)
+		rc = fail(-EEXIST, "bdev: register module: %s is registered already", module->name);
+	else if (reg->module_count == BDEV_MAX_MODULES)
+		rc = fail(-ENOMEM, "bdev: register module: there are %d already, which is the limit", BDEV_MAX_MODULES);
+	else
+		reg->modules[reg->module_count++] = module;
+	pthread_mutex_unlock(&reg->lock);
+	return rc;
+}
+
+/* With the registry lock held: a device that the module made, or NULL. */
+static const struct nvio_bdev *module_user(struct list *devices, const struct nvio_bdev_module *module)
+{
+	list_for_each(l, devices) {
+		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+
+		if (bdev->module == module)
+			return bdev;
+	}
+	return NULL;
+}
+
+int nvio_bdev_module_unregister(struct nvio_env *env, const struct nvio_bdev_module *module)
+{
+	const struct nvio_bdev *user;
+	struct bdev_registry *reg;
+	unsigned index;
+	int rc = 0;
+
+	if (!env || !module || !module->name)
+		return fail(-EINVAL, "bdev: unregister module: %s is NULL", env ? "the table" : "the environment");
+	reg = env->bdevs;
+	pthread_mutex_lock(&reg->lock);
+	index = module_index(reg, module);
+	user = module_user(&reg->devices, module);
+	if (!user)
+		user = module_user(&reg->leaving, module);
+	if (index == reg->module_count || reg->modules[index] != module)
+		rc = fail(-ENOENT, "bdev: unregister module: %s is not registered", module->name);
+	else if (user)
+		rc = fail(-EBUSY, "bdev: unregister module: %s: device %s is made of it; delete it first", module->name,
+			user->name);
+	else
+		reg->modules[index] = reg->modules[--reg->module_count];
+	pthread_mutex_unlock(&reg->lock);
+	return rc;
+}

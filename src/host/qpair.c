@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The queue pair's life: made, brought to the controller, polled, deleted. What it does with ops is in io.c, piece.c and
+ * the transport; what it does when things go wrong is in recover.c.
+ */
+#include "host/hot.h"
+
+#include "base/alloc.h"
+#include "base/opts.h"
+
+#define POLLS_PER_GATE 64 /* busy polls between two looks at the cycle counter */
+
+static int qpair_poll_ops(struct nvio_pollable *p)
+{
+	return nvio_qpair_poll(container_of(p, struct nvio_qpair, pollable), 0);
+}
+
+static const struct pollable_ops qpair_pollable_ops = {
+	.name = "queue pair",
+	.poll = qpair_poll_ops,
+	.cancel = qpair_cancel,
+};
+
+int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots,
+	const struct qpair_ops *ops)
+{
+	uint32_t table = 1;
+
+	while (table < slots)
+		table *= 2;
+	qp->slots = alloc_aligned(CACHE_LINE, table * sizeof(*qp->slots));
+	if (!qp->slots)
+		return fail(-ENOMEM, "%s: queue pair %u: no memory for %u requests", c->ops->name, qid, slots);
+	/* Low numbers first, so that a shallow queue stays within a few cache lines. */
+	for (uint32_t i = 0; i < table; i++) {
+		qp->slots[i].cid = (uint16_t)i;
+		qp->slots[i].next_free = i + 1 < slots ? (uint16_t)(i + 1) : SLOT_NONE;
+	}
+	qp->pollable.ops = &qpair_pollable_ops;
+	qp->ops = ops;
+	qp->ctrlr = c;
+	qp->env = c->env;
+	qp->qid = qid;
+	qp->size = (uint16_t)entries;
+	qp->nslots = (uint16_t)slots;
+	qp->slot_mask = (uint16_t)(table - 1);
+	qp->gate = GATE_CLOSED;
+	qp->rare = true;
+	qp->gate_count = POLLS_PER_GATE;
+	op_queue_init(&qp->pending);
+	op_queue_init(&qp->ended);
+	op_queue_init(&qp->reaped);
+	list_init(&qp->link);
+	list_init(&qp->orphan.link);
+	return 0;
+}
+
+void qpair_fini(struct nvio_qpair *qp)
+{
+	alloc_free(qp->slots);
+	qp->slots = NULL;
+}
+
+void qpair_call_all(struct nvio_ctrlr *c)
+{
+	list_for_each(pos, &c->qpairs)
+		atomic_store_explicit(&list_entry(pos, struct nvio_qpair, link)->attention, true, memory_order_release);
+}
+
+void qpair_stale_all(struct nvio_ctrlr *c)
+{
+	list_for_each(pos, &c->qpairs) {
+		struct nvio_qpair *qp = list_entry(pos, struct nvio_qpair, link);
+
+		if (qp->state == QPAIR_LIVE || qp->state == QPAIR_CREATED)
+			qp->state = QPAIR_STALE;
+	}
+	qpair_call_all(c);
+}
+
+/* ---- polling ---- */
+
+/* Ops have ended by other means than a completion, or the queue is not usable just now. */
+static COLD int poll_rare(struct nvio_qpair *qp)
+{
+	int n = qpair_deliver(qp);
+
+	if (qp->live) {
+		qp->rare = !op_queue_empty(&qp->ended);
+		return n;
+	}
+	if (n)
+		return n;
+	if (qp->ctrlr && !qp->dead_rc) {
+		ctrlr_service(qp->ctrlr);
+		if (atomic_load_explicit(&qp->attention, memory_order_acquire))
+			qpair_attend(qp);
+		qpair_tick(qp);
+	}
+	n = qpair_deliver(qp);
+	if (n || !qp->dead_rc)
+		return n;
+	if (!qp->ctrlr)
+		return fail(-ENODEV, "poll: queue pair %u: its controller is closed", qp->qid);
+	ctrlr_gone_rc(qp->ctrlr);
+	return qp->dead_rc;
+}
+
+int nvio_qpair_poll(struct nvio_qpair *qp, uint32_t max)
+{
+	int n;
+
+	if (unlikely(atomic_load_explicit(&qp->attention, memory_order_acquire)))
+		qpair_attend(qp);
+	if (unlikely(qp->rare)) {
+		n = poll_rare(qp);
+		if (n || !qp->live)
+			return n;
+	}
+	n = qp->ops->reap(qp, max);
+	if (unlikely(qp->gate & GATE_CLOSED)) {
+		qpair_pump(qp);
+		qp->ops->kick(qp);
+	}
+	if (n && likely(--qp->gate_count))
+		return n;
+	qp->gate_count = POLLS_PER_GATE;
+	/* On an injected clock the cycle counter says nothing. */
+	if (cycles() - qp->last_gate >= CYCLES_GATE || unlikely(qp->env->clock.now_ns))
+		qpair_tick(qp);
+	return n;
+}
+
+int nvio_qpair_reap(struct nvio_qpair *qp, struct nvio_op **ops, uint32_t max)
+{
+	int rc = nvio_qpair_poll(qp, 0);
+	uint32_t n = 0;
+
+	while (n < max && !op_queue_empty(&qp->reaped))
+		ops[n++] = op_queue_pop(&qp->reaped);
+	return n ? (int)n : MIN(rc, 0);
+}
+
+void nvio_qpair_kick(struct nvio_qpair *qp)
+{
+	if (qp->live)
+		qp->ops->kick(qp);
+}
+
+/* ---- making one ---- */
+
+void nvio_qpair_opts_init(struct nvio_qpair_opts *opts)
+{
+	memset(opts, 0, sizeof(*opts));
+	opts->size = sizeof(*opts);
+}
+
+static int check_opts(struct nvio_ctrlr *c, const struct nvio_qpair_opts *o)
+{
+	if (o->flags & ~NVIO_QPAIR_IMMEDIATE)
+		return fail(-EINVAL, "queue pair: unknown flags %#x", o->flags & ~NVIO_QPAIR_IMMEDIATE);
+	if (o->io_queue_size == 1 || o->io_queue_size > 65536)
+		return fail(-EINVAL, "queue pair: io_queue_size %u; a queue has 2 to 65536 entries", o->io_queue_size);
+	if ((unsigned)o->priority > NVIO_QPAIR_LOW)
+		return fail(-EINVAL, "queue pair: priority %d is none of the four", (int)o->priority);
+	/* CC.AMS stays round robin, under which the controller ignores priorities: better to say so. */
+	if (o->priority != NVIO_QPAIR_URGENT)
+		return fail(-EOPNOTSUPP, "queue pair: %s: priorities need weighted round robin arbitration, which is not enabled", c->trid.traddr);
+	return 0;
+}
+
+/* The lowest free identifier, under the lock; 0: none. */
+static uint16_t free_qid(struct nvio_ctrlr *c)
+{
+	for (uint32_t qid = 1; qid <= c->max_queues; qid++) {
+		bool used = false;
+
+		list_for_each(pos, &c->qpairs)
+			used |= list_entry(pos, struct nvio_qpair, link)->qid == qid;
+		if (!used)
+			return (uint16_t)qid;
+	}
+	return 0;
+}
+
+static int qpair_make(struct nvio_ctrlr *c, const struct nvio_qpair_opts *o, struct nvio_qpair **out)
+{
+	uint32_t entries = o->io_queue_size ? o->io_queue_size : c->opts.io_queue_size;
+	uint32_t slots = o->io_queue_requests ? o->io_queue_requests : c->opts.io_queue_requests;
+	uint16_t qid = free_qid(c);
+	struct nvio_qpair *qp = NULL;
+	int rc;
+
+	if (!qid)
+		return fail(-ENOSPC, "queue pair: %s: all %u I/O queue pairs that the controller grants are in use; free one", c->trid.traddr,
+			c->max_queues);
+	entries = MIN(entries, nvio_cap_mqes(c->cap) + 1u);
+	rc = c->ops->qpair_create(c, qid, MAX(entries, 2u), slots, &qp);
+	if (rc)
+		return rc;
+	qp->priority = o->priority;
+	qp->immediate = o->flags & NVIO_QPAIR_IMMEDIATE;
+	qp->state = QPAIR_NEW;
+	qp->next_scan_ns = 0;
+	list_push_back(&c->qpairs, &qp->link);
+	atomic_store(&qp->attention, true);
+	*out = qp;
+	return 0;
+}
+
+/* Polls until the controller has it. The states have deadlines, so this ends. */
+static int wait_live(struct nvio_qpair *qp)
+{
+	while (!qp->live && !qp->dead_rc) {
+		int n;
+
+		if (atomic_load_explicit(&qp->attention, memory_order_acquire))
+			qpair_attend(qp);
+		n = ctrlr_service(qp->ctrlr);
+		if (!n)
+			op_idle();
+	}
+	return qp->dead_rc;
+}
+
+int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, struct nvio_qpair **out)
+{
+	struct nvio_qpair_opts o;
+	struct nvio_qpair *qp = NULL;
+	int rc;
+
+	if (!c || !out)
+		return fail(-EINVAL, "queue pair: %s is NULL", c ? "where to put it" : "the controller");
+	nvio_qpair_opts_init(&o);
+	if (opts) {
+		rc = opts_copy("nvio_qpair_opts", &o, sizeof(o), opts, sizeof(o));
+		if (rc)
+			return rc;
+	}
+	rc = check_opts(c, &o);
+	if (rc)
+		return rc;
+	rc = ctrlr_gone_rc(c);
+	if (rc)
+		return rc;
+	pthread_mutex_lock(&c->lock);
+	rc = qpair_make(c, &o, &qp);
+	pthread_mutex_unlock(&c->lock);
+	if (rc)
+		return rc;
+	rc = wait_live(qp);
+	if (rc) {
+		int gone = ctrlr_gone_rc(c);
+
+		if (!gone)
+			fail(rc, "queue pair %u: %s: the controller refused to create it: %s", qp->qid, c->trid.traddr,
+				nvio_op_strerror(&qp->cmd.op));
+		nvio_qpair_free(qp);
+		return rc;
+	}
+	*out = qp;
+	return 0;
+}
+
+/* ---- giving it back ---- */
+
+static void on_deleted(struct admin_cmd *cmd, int rc)
+{
+	struct nvio_qpair *qp = cmd->qp;
+	struct nvio_sqe sqe = { .opc = NVIO_ADMIN_DELETE_CQ };
+
+	/* A controller that refuses to let go of a queue is reset: only then is the memory ours again. */
+	if (rc && rc != -ECANCELED)
+		ctrlr_request_reset(cmd->c, "a queue could not be deleted");
+	if (rc || qp->state == QPAIR_DELETING_CQ) {
+		qp->state = QPAIR_DEAD;
+		return;
+	}
+	qp->state = QPAIR_DELETING_CQ;
+	sqe.cdw10 = nvio_to_le32(qp->qid);
+	admin_send(cmd->c, &qp->cmd, &sqe, NULL, 0, on_deleted);
+}
+
+static void delete_begin(struct nvio_qpair *qp)
+{
+	struct nvio_sqe sqe = { .opc = NVIO_ADMIN_DELETE_SQ, .cdw10 = nvio_to_le32(qp->qid) };
+
+	qp->cmd.qp = qp;
+	qp->state = QPAIR_DELETING_SQ;
+	admin_send(qp->ctrlr, &qp->cmd, &sqe, NULL, 0, on_deleted);
+}
+
+/*
+ * Done when the controller cannot reach its memory any more: the queues are deleted, or the controller was disabled in the
+ * meantime, or is gone.
+ */
+static bool delete_done(struct nvio_qpair *qp)
+{
+	enum ctrlr_state s = ctrlr_state(qp->ctrlr);
+	bool disabled = ctrlr_state_ended(s) || (s > CTRLR_DISABLE && s < CTRLR_READY);
+
+	if (qp->cmd.busy && !ctrlr_state_ended(s))
+		return false;
+	switch (qp->state) {
+	case QPAIR_NEW:
+	case QPAIR_DEAD:
+		return true;
+	case QPAIR_STALE:
+		return disabled || s == CTRLR_READY;
+	case QPAIR_LIVE:
+	case QPAIR_CREATED:
+		if (s == CTRLR_READY)
+			delete_begin(qp);
+		return disabled;
+	default:
+		return ctrlr_state_ended(s);
+	}
+}
+
+void qpair_delete(struct nvio_qpair *qp)
+{
+	struct nvio_ctrlr *c = qp->ctrlr;
+	bool done = false;
+
+	qp->gate |= GATE_CLOSED;
+	while (!done) {
+		int n;
+
+		/* Deleting the submission queue makes the controller answer what was in it; those answers count. */
+		if (qp->live && qp->state != QPAIR_STALE)
+			qp->ops->reap(qp, 0);
+		pthread_mutex_lock(&c->lock);
+		n = ctrlr_advance(c);
+		done = delete_done(qp);
+		pthread_mutex_unlock(&c->lock);
+		if (!n && !done)
+			op_idle();
+	}
+	if (qp->live && qp->state == QPAIR_DEAD)
+		qp->ops->reap(qp, 0);
+	qp->live = false;
+	qp->rare = true;
+	pthread_mutex_lock(&c->lock);
+	list_remove(&qp->link);
+	pthread_mutex_unlock(&c->lock);
+	qpair_end_all(qp, -ECANCELED);
+	qpair_deliver(qp);
+}
+
+void nvio_qpair_free(struct nvio_qpair *qp)
+{
+	if (!qp)
+		return;
+	if (qp->ctrlr)
+		qpair_delete(qp);
+	else
+		env_child_remove(qp->env, &qp->orphan);
+	qpair_deliver(qp);
+	qp->ops->destroy(qp);
+}
+
+/* ---- what it is ---- */
+
+uint16_t nvio_qpair_id(const struct nvio_qpair *qp) { return qp->qid; }
+struct nvio_ctrlr *nvio_qpair_ctrlr(const struct nvio_qpair *qp) { return qp->ctrlr; }
+uint32_t nvio_qpair_depth(const struct nvio_qpair *qp) { return qp->nslots; }
+uint32_t nvio_qpair_in_flight(const struct nvio_qpair *qp) { return qpair_in_flight(qp); }
+void nvio_qpair_get_stats(const struct nvio_qpair *qp, struct nvio_qpair_stats *stats) { *stats = qp->stats; }

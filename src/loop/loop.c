@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where host and target meet: the names, and who is at a port. A port lives until both have left it; what
+ * passes through it while both are there is in regs.c (registers, doorbells, interrupts).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fail.h"
+#include "loop/port.h"
+
+/* Its address says which OS thread runs a kick. */
+static _Thread_local char this_thread;
+
+static struct loop_port *find(struct loop_registry *registry, const char *name)
+{
+	list_for_each (pos, &registry->ports) {
+		struct loop_port *port = list_entry(pos, struct loop_port, link);
+
+		if (strcmp(port->name, name) == 0)
+			return port;
+	}
+	return NULL;
+}
+
+static void port_destroy(struct loop_port *port)
+{
+	pthread_mutex_destroy(&port->note_lock);
+	pthread_mutex_destroy(&port->write_lock);
+	pthread_mutex_destroy(&port->irq_lock);
+	alloc_free(port->doorbells);
+	alloc_free(port->name);
+	alloc_free(port);
+}
+
+/* One side has left, the last one frees. From within a kick of this thread that waits until the kick is over.
+ */
+static void leave(struct loop_port *port, bool *side)
+{
+	struct loop_registry *registry = port->registry;
+	bool last;
+
+	pthread_mutex_lock(&registry->lock);
+	*side = false;
+	last = !port->has_target && !port->has_host;
+	if (last)
+		list_remove(&port->all);
+	pthread_mutex_unlock(&registry->lock);
+	if (!last)
+		return;
+	if (__atomic_load_n(&port->kicker, __ATOMIC_RELAXED) == &this_thread)
+		port->free_after_kick = true;
+	else
+		port_destroy(port);
+}
+
+/*
+ * Runs the target's kick, one OS thread at a time. Acquire when entering and release when leaving: what the
+ * last kick did to the target's state must not be seen after the beginning of this one, nor this one's before
+ * its end.
+ */
+static int kick(void *ctx)
+{
+	struct loop_port *port = ctx;
+	int work;
+
+	/* Looked at first: an exchange would take the cache line away from the one who is at work. */
+	if (__atomic_load_n(&port->kicking, __ATOMIC_RELAXED) ||
+		__atomic_exchange_n(&port->kicking, true, __ATOMIC_ACQUIRE))
+		return 0;
+	__atomic_store_n(&port->kicker, &this_thread, __ATOMIC_RELAXED);
+	work = port->ops->kick(port->ctx);
+	__atomic_store_n(&port->kicker, NULL, __ATOMIC_RELAXED);
+	if (unlikely(port->withdrawn_in_kick)) {
+		/* kicking stays set: no kick ever again. */
+		if (port->free_after_kick)
+			port_destroy(port);
+		return work;
+	}
+	__atomic_store_n(&port->kicking, false, __ATOMIC_RELEASE);
+	return work;
+}
+
+/* ---- The target's side ---- */
+
+static int make_port(const char *name, uint32_t doorbells, uint32_t dstrd, struct loop_port **out)
+{
+	struct loop_port *port = alloc_aligned(CACHE_LINE, sizeof(*port));
+
+	if (!port)
+		goto out_none;
+	port->name = alloc_strdup(name);
+	if (!port->name)
+		goto out_port;
+	port->doorbells = alloc_aligned(CACHE_LINE, (size_t)doorbells * (4u << dstrd));
+	if (!port->doorbells)
+		goto out_name;
+	port->doorbell_count = doorbells;
+	port->dstrd = dstrd;
+	pthread_mutex_init(&port->note_lock, NULL);
+	pthread_mutex_init(&port->write_lock, NULL);
+	pthread_mutex_init(&port->irq_lock, NULL);
+	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++)
+		port->irq_fds[i] = -1;
+	*out = port;
+	return 0;
+out_name:
+	alloc_free(port->name);
+out_port:
+	alloc_free(port);
+out_none:
+	return fail(-ENOMEM, "loop: publish %s: no memory for a port with %u doorbells", name, doorbells);
+}
+
+int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_ops *ops, void *ctx,
+	uint32_t doorbells, uint32_t dstrd, struct loop_port **out)
+{
+	struct loop_registry *registry = env->loop;
+	struct loop_port *port = NULL;
+	int rc;
+
+	if (!name || !name[0])
+		return fail(-EINVAL, "loop: publish: a name is needed");
+	if (dstrd > LOOP_MAX_DSTRD)
+		return fail(
+			-EINVAL, "loop: publish %s: dstrd %u; 0 to %u expected", name, dstrd, LOOP_MAX_DSTRD);
+	rc = make_port(name, doorbells, dstrd, &port);
+	if (rc)
+		return rc;
+	port->registry = registry;
+	port->ops = ops;
+	port->ctx = ctx;
+	port->hot = (struct loop_hot){ .kick = ops->kick ? kick : NULL, .ctx = port };
+	port->has_target = true;
+	pthread_mutex_lock(&registry->lock);
+	if (find(registry, name)) {
+		rc = fail(-EEXIST, "loop: publish %s: the name is in use", name);
+	} else {
+		list_push_back(&registry->ports, &port->link);
+		list_push_back(&registry->all, &port->all);
+	}
+	pthread_mutex_unlock(&registry->lock);
+	if (rc)
+		port_destroy(port);
+	else
+		*out = port;
+	return rc;
+}
+
+void loop_withdraw(struct loop_port *port)
+{
+	pthread_mutex_lock(&port->registry->lock);
+	list_remove(&port->link);
+	pthread_mutex_unlock(&port->registry->lock);
+	loop_absent_set(port, LOOP_WITHDRAWN);
+	/* A detached that has begun ends before this; none begins after it. */
+	pthread_mutex_lock(&port->note_lock);
+	port->withdrawn = true;
+	pthread_mutex_unlock(&port->note_lock);
+	if (__atomic_load_n(&port->kicker, __ATOMIC_RELAXED) == &this_thread) {
+		port->withdrawn_in_kick = true;
+	} else {
+		/* Taken and never given back. Acquire: the last kick is over before the target frees what it
+		 * used. */
+		while (__atomic_exchange_n(&port->kicking, true, __ATOMIC_ACQUIRE))
+			sched_yield();
+	}
+	leave(port, &port->has_target);
+}
+
+/* ---- The host's side ---- */
+
+int loop_attach(struct nvio_env *env, const char *name, struct loop_port **out)
+{
+	struct loop_registry *registry = env->loop;
+	struct loop_port *port;
+	int rc = 0;
+
+	pthread_mutex_lock(&registry->lock);
+	port = name ? find(registry, name) : NULL;
+	if (!port) {
+		rc = fail(-ENODEV,
+			"loop: attach %s: no drive of this name in the environment; open it first (nvio_drive_open)",
+			name ? name : "(none)");
+	} else if (port->has_host) {
+		rc = fail(-EBUSY, "loop: attach %s: it has a host already; disconnect that one first", name);
+	} else {
+		port->has_host = true;
+		loop_absent_clear(port, LOOP_STUCK);
+		*out = port;
+	}
+	pthread_mutex_unlock(&registry->lock);
+	return rc;
+}
+
+void loop_detach(struct loop_port *port)
+{
+	pthread_mutex_lock(&port->irq_lock);
+	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++)
+		__atomic_store_n(&port->irq_fds[i], -1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&port->irq_lock);
+	loop_writes_drop(port);
+	/* The note comes before the next host can attach, so before any write of that one. */
+	pthread_mutex_lock(&port->note_lock);
+	if (!port->withdrawn && port->ops->detached)
+		port->ops->detached(port->ctx);
+	pthread_mutex_unlock(&port->note_lock);
+	leave(port, &port->has_host);
+}
+
+const struct loop_hot *loop_hot(struct loop_port *port)
+{
+	return &port->hot;
+}
+
+/* ---- The environment's corner ---- */
+
+int loop_env_init(struct nvio_env *env)
+{
+	struct loop_registry *registry = alloc_zeroed(sizeof(*registry));
+
+	if (!registry)
+		return fail(-ENOMEM, "loop: no memory for the names");
+	pthread_mutex_init(&registry->lock, NULL);
+	list_init(&registry->ports);
+	list_init(&registry->all);
+	env->loop = registry;
+	return 0;
+}
+
+void loop_env_fini(struct nvio_env *env)
+{
+	struct loop_registry *registry = env->loop;
+
+	if (!registry)
+		return;
+	/* Both sides are children of the environment and gone by now; what is left was forgotten by one of
+	 * them. */
+	list_for_each_safe (pos, &registry->all) {
+		struct loop_port *port = list_entry(pos, struct loop_port, all);
+
+		log_msg(&env->log, NVIO_LOG_WARN, "loop: %s: at close it is still%s%s", port->name,
+			port->has_target ? " published" : "", port->has_host ? " attached" : "");
+		list_remove(&port->all);
+		port_destroy(port);
+	}
+	pthread_mutex_destroy(&registry->lock);
+	alloc_free(registry);
+	env->loop = NULL;
+}

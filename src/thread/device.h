@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An io device: what channels are made of. Known to the whole environment, under the registry's lock. */
+#ifndef THREAD_DEVICE_H
+#define THREAD_DEVICE_H
+
+#include "thread/state.h"
+
+struct io_device {
+	struct list link;		  /* registry lock */
+	struct thread_registry *registry; /* immutable */
+	void *key;			  /* immutable */
+	struct nvio_io_device_ops ops;	  /* immutable; .name is ours */
+	char name[32];			  /* immutable */
+	struct list channels;		  /* registry lock */
+	uint32_t count;			  /* registry lock; channels, also those being made or destroyed */
+	_Atomic bool removed;		  /* written under the registry lock */
+	struct nvio_op *unregister_op;	  /* registry lock; completes when count is 0 */
+};
+
+/* The device, with one channel more counted on it; NULL: not registered. */
+struct io_device *device_hold(struct thread_registry *r, void *key);
+
+/* One channel less; the device may be gone after it. */
+void device_release(struct io_device *d);
+
+#endif

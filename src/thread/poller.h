@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A poller, and how the poll runs one. All of it: own thread. */
+#ifndef THREAD_POLLER_H
+#define THREAD_POLLER_H
+
+#include "thread/state.h"
+
+enum poller_state {
+	POLLER_ACTIVE = 0, /* to be called, at each poll or by its timer */
+	POLLER_PAUSED,
+	POLLER_GONE, /* unregistered while it runs: freed when it returns */
+};
+
+struct nvio_poller {
+	struct list link; /* in the thread's pollers, incoming or aside */
+	nvio_poller_fn fn;
+	void *arg;
+	enum poller_state state;
+	bool running; /* it is being called: it stays where it is in its list until it returns */
+	struct nvio_thread *thread;
+	uint64_t period_ns; /* 0: untimed */
+	struct nvio_timer timer;
+	char name[32];
+};
+
+/* Does what was put off because the poller was running; it may be freed. */
+void poller_settle(struct nvio_poller *p) COLD;
+
+/* Moves the pollers that became active since the last poll into the list. */
+void poller_admit(struct nvio_thread *t);
+
+/* Frees all of the thread's pollers. */
+void poller_free_all(struct nvio_thread *t);
+
+#endif
