@@ -240,15 +240,19 @@ static json_t *json_ns(const struct nvio_id_ns *id)
 
 static int run_id_ns(void)
 {
+	const struct nvio_id_ns *id;
 	struct cli_dev dev;
 	int status = cli_dev_open_ns_arg(&dev);
 
 	if (status)
 		return status;
-	if (cli.json)
-		status = cli_json_print(json_ns(nvio_ns_identify(dev.ns)));
+	id = nvio_ns_identify(dev.ns);
+	if (!id)
+		status = cli_fail("namespace %" PRIu32 " is gone", nvio_ns_id(dev.ns));
+	else if (cli.json)
+		status = cli_json_print(json_ns(id));
 	else
-		print_ns(nvio_ns_id(dev.ns), nvio_ns_identify(dev.ns));
+		print_ns(nvio_ns_id(dev.ns), id);
 	cli_dev_close(&dev);
 	return status;
 }
@@ -304,8 +308,8 @@ static int run_list_ns(void)
 		cli_json_print(json_incref(root));
 	} else if (!status) {
 		for (size_t i = 0; i < json_array_size(list); i++)
-			printf("[%4zu]: %#" JSON_INTEGER_FORMAT "\n", i,
-				json_integer_value(json_object_get(json_array_get(list, i), "nsid")));
+			printf("[%4zu]: %#" PRIx64 "\n", i,
+				(uint64_t)json_integer_value(json_object_get(json_array_get(list, i), "nsid")));
 	}
 	json_decref(root);
 	cli_dev_close(&dev);
@@ -330,6 +334,7 @@ static void list_print(const char *text, const struct nvio_id_ctrlr *id, struct 
 
 static json_t *list_json(const char *text, const struct nvio_id_ctrlr *id, struct nvio_ns *ns)
 {
+	const struct nvio_id_ns *id_ns = nvio_ns_identify(ns);
 	json_t *one = cli_json_object();
 	char field[41];
 
@@ -341,7 +346,7 @@ static json_t *list_json(const char *text, const struct nvio_id_ctrlr *id, struc
 	cli_json_set(one, "ModelNumber", cli_json_text(field));
 	cli_text(field, id->sn, sizeof(id->sn));
 	cli_json_set(one, "SerialNumber", cli_json_text(field));
-	cli_json_set(one, "UsedBytes", cli_json_u64(nvio_get_le64(nvio_ns_identify(ns)->nuse) * nvio_ns_block_size(ns)));
+	cli_json_set(one, "UsedBytes", cli_json_u64(id_ns ? nvio_get_le64(id_ns->nuse) * nvio_ns_block_size(ns) : 0));
 	cli_json_set(one, "MaximumLBA", cli_json_u64(nvio_ns_num_blocks(ns)));
 	cli_json_set(one, "PhysicalSize", cli_json_u64(nvio_ns_size_bytes(ns)));
 	cli_json_set(one, "SectorSize", json_integer(nvio_ns_block_size(ns)));

@@ -85,12 +85,23 @@ static void print_one(const struct cli_field *f, const void *data)
 	}
 }
 
+static const char *label(const struct cli_field *f)
+{
+	return f->label ? f->label : f->key;
+}
+
 void cli_fields_print(const struct cli_field *fields, size_t n, const void *data)
 {
+	size_t width = 10;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(label(&fields[i])) > width)
+			width = strlen(label(&fields[i]));
+	}
 	for (size_t i = 0; i < n; i++) {
 		const struct cli_field *f = &fields[i];
 
-		printf("%-10s: ", f->label ? f->label : f->key);
+		printf("%-*s: ", (int)width, label(f));
 		print_one(f, data);
 		if (f->bits && cli.verbose)
 			explain(f, (uint32_t)number(f, data));

@@ -39,7 +39,7 @@ struct cli_field {
 	{ #field, offsetof(struct s, field), sizeof(((struct s *)0)->field), CLI_SHOW_HEX, NULL, (which) + 1 }
 
 /* "label : value" lines; with cli.verbose the bits, in words, below. */
-void cli_fields_print(const struct cli_field *fields, size_t n, const void *data);
+void cli_fields_print(const struct cli_field *fields, size_t n, const void *data); /* as wide as the longest label */
 void cli_fields_json(json_t *object, const struct cli_field *fields, size_t n, const void *data);
 
 /* object[key] = value, which becomes the object's. Running out of memory ends the program, with a message. */

@@ -56,7 +56,7 @@ struct nvio_drive_opts {
 	const char *nqn;          /* NULL: made from the serial */
 	uint32_t num_ns;          /* 1 to NVIO_DRIVE_MAX_NS */
 	const struct nvio_drive_ns_opts *ns; /* num_ns of them; copied */
-	uint32_t mdts_bytes;      /* largest transfer: a power of two from 4096 to 1 GiB; 0: no limit (MDTS 0). Default 1 MiB */
+	uint32_t mdts_bytes;      /* largest transfer: a power of two from 8192 to 1 GiB; 0: no limit (MDTS 0). Default 1 MiB */
 	uint32_t max_queues;      /* I/O queue pairs granted, 1 to NVIO_DRIVE_MAX_QUEUES; default 64 */
 	uint32_t max_queue_entries; /* CAP.MQES + 1: 2 to 65536; default 4096 */
 	uint32_t doorbell_stride; /* CAP.DSTRD: 0 to 4 */

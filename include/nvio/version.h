@@ -3,6 +3,8 @@
 #ifndef NVIO_VERSION_H
 #define NVIO_VERSION_H
 
+#include <stdbool.h>
+
 #include <nvio/compiler.h>
 
 NVIO_BEGIN_DECLS
@@ -13,6 +15,16 @@ NVIO_BEGIN_DECLS
 
 /* The library's version, "major.minor.patch". Never NULL, never freed. Any thread. */
 NVIO_EXPORT const char *nvio_version(void);
+
+/* Something that a build of the library may or may not have. */
+struct nvio_feature {
+	const char *name; /* one word: "io_uring" */
+	const char *what; /* in a few words, for people */
+	bool built_in;
+};
+
+/* What this build has and has not; a row with name NULL ends it. Never NULL, never freed. Any thread. */
+NVIO_EXPORT const struct nvio_feature *nvio_features(void);
 
 NVIO_END_DECLS
 

@@ -8,10 +8,6 @@
 #include <nvio/spec/admin.h>
 #include <nvio/spec/regs.h>
 
-/* NVIO_EFFECTS_* of an opcode as the Commands Supported log tells them; 0: there is no such command. */
-uint32_t tgt_admin_effects(uint8_t opc); /* admin.c */
-uint32_t tgt_io_effects(uint8_t opc);    /* nvm.c */
-
 /* ASCII fields of fixed size: filled up with spaces (NVMe Base 2.0 section 1.4.2). */
 void tgt_put_text(uint8_t *field, size_t size, const char *text); /* identify.c */
 

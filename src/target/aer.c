@@ -4,7 +4,10 @@
 
 #include <string.h>
 
+#include "base/fail.h"
 #include <nvio/spec/feature.h>
+#include <nvio/spec/identify.h>
+#include <nvio/spec/log.h>
 
 void tgt_aer_init(struct tgt_aer *a)
 {

@@ -52,7 +52,7 @@ static uint16_t ident_ctrlr(struct tgt_req *req, void *page)
 	id->mnan = nvio_to_le32(c->num_ns);
 	id->oncs = nvio_to_le16(NVIO_ONCS_COMPARE | NVIO_ONCS_DSM | NVIO_ONCS_WRITE_ZEROES | NVIO_ONCS_SAVE);
 	id->vwc = (uint8_t)(NVIO_VWC_FLUSH_BROADCAST << 1 | (tgt_ctrlr_has_cache(c) ? NVIO_VWC_PRESENT : 0));
-	memcpy(id->subnqn, s->nqn, strnlen(s->nqn, sizeof(id->subnqn) - 1));
+	memcpy(id->subnqn, s->nqn, strlen(s->nqn));
 	id->psd[0].mp = nvio_to_le16(1000); /* 10 W: some hosts take 0 for "not there" */
 	return 0;
 }

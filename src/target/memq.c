@@ -122,8 +122,8 @@ static COLD void attend(struct memq *m)
 			memq_state_set(m, MEMQ_DISABLED);
 			memq_regs_reset(m);
 			m->port->present(m->port_ctx, true);
-		} else {
-			m->goal &= ~(uint32_t)MEMQ_GOAL_GONE;
+		} else if (m->goal & MEMQ_GOAL_GONE) {
+			m->goal = (m->goal & ~(uint32_t)MEMQ_GOAL_GONE) | MEMQ_GOAL_RESET;
 		}
 	}
 }

@@ -140,6 +140,7 @@ struct memq_opts {
 struct memq {
 	/* Hot. */
 	_Atomic uint32_t attention;
+	_Atomic bool gone;        /* state is MEMQ_GONE; any thread may read */
 	enum memq_state state;
 	uint32_t num_active;
 	uint32_t deleting;        /* submission queues that wait to be deleted */
@@ -193,6 +194,12 @@ static inline void memq_attend(struct memq *m, uint32_t what)
 {
 	/* Release: what the caller did before must be seen by the controller's thread when it sees the bit. */
 	atomic_fetch_or_explicit(&m->attention, what, memory_order_release);
+}
+
+/* Whether a removal is through. Acquire: whoever sees it may reuse the memory that the drive no longer touches. Any thread. */
+static inline bool memq_is_gone(const struct memq *m)
+{
+	return atomic_load_explicit(&m->gone, memory_order_acquire);
 }
 
 /* ---- memq_cq.c: completions ---- */

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/fail.h"
+#include <nvio/error.h>
 #include <nvio/spec/regs.h>
 
 #define BIT(s) (1u << MEMQ_##s)
@@ -29,6 +30,8 @@ void memq_state_set(struct memq *m, enum memq_state to)
 {
 	invariant(moves[m->state] & 1u << to);
 	m->state = to;
+	/* Release: pairs with memq_is_gone(). */
+	atomic_store_explicit(&m->gone, to == MEMQ_GONE, memory_order_release);
 }
 
 void memq_csts_set(struct memq *m, uint32_t csts)

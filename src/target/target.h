@@ -184,6 +184,10 @@ void tgt_exec_compare(struct tgt_req *req, struct tgt_attach *at);
 void tgt_exec_dsm(struct tgt_req *req, struct tgt_attach *at);
 void tgt_exec_flush(struct tgt_req *req);
 
+/* NVIO_EFFECTS_* of an opcode as the Commands Supported log tells them; 0: there is no such command. */
+uint32_t tgt_admin_effects(uint8_t opc);    /* admin.c */
+uint32_t tgt_io_effects(uint8_t opc);       /* nvm.c */
+
 /* ---- request helpers ---- */
 #define TGT_DNR(sct, sc) ((uint16_t)(NVIO_SF(sct, sc) | NVIO_SF_DNR))
 #define TGT_INVALID_FIELD TGT_DNR(NVIO_SCT_GENERIC, NVIO_SC_INVALID_FIELD)

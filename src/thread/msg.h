@@ -54,6 +54,7 @@ struct msg_queue {
 	struct note *_Atomic notes;	     /* anyone; newest first */
 	_Atomic uint64_t room_until; /* senders: a count that `sent` may reach; refreshed from `taken` */
 	CACHE_ALIGNED _Atomic uint64_t taken; /* the receiver writes: messages taken out, modulo 2^48 */
+	uint64_t idle_word;		      /* receiver: the word when nothing waited last time */
 	struct note *sorted;		      /* receiver: notes in the order of sending */
 	CACHE_ALIGNED struct msg_chunk *_Atomic
 		*chunks; /* a ring of mask + 1; NULL where no memory has been needed */
@@ -113,11 +114,28 @@ static inline bool note_waiting(const struct msg_queue *q)
 	return atomic_load_explicit(&q->word, memory_order_relaxed) & MSG_NOTES;
 }
 
-/* Either of them: one look for the hot path. */
+/* Either of them. */
 static inline bool mail_waiting(const struct msg_queue *q)
 {
 	return (atomic_load_explicit(&q->word, memory_order_relaxed) & (MSG_NOTES | MSG_SENT)) !=
 	       atomic_load_explicit(&q->taken, memory_order_relaxed);
+}
+
+/* Whether it is worth asking mail_seen(): one compare, for the hot path. Receiver. */
+static inline bool mail_moved(const struct msg_queue *q)
+{
+	return atomic_load_explicit(&q->word, memory_order_relaxed) != q->idle_word;
+}
+
+/* Nothing waits, and mail_moved() says no until a sender comes. Receiver. */
+static inline bool mail_seen(struct msg_queue *q)
+{
+	uint64_t word = atomic_load_explicit(&q->word, memory_order_relaxed);
+
+	if ((word & (MSG_NOTES | MSG_SENT)) != atomic_load_explicit(&q->taken, memory_order_relaxed))
+		return false;
+	q->idle_word = word;
+	return true;
 }
 
 #endif

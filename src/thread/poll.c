@@ -27,8 +27,11 @@ static COLD void say_taken_elsewhere(struct nvio_thread *t)
 		mine ? mine->name : "none");
 }
 
-/* False, and the words for -EBUSY: another OS thread has it. */
-static ALWAYS_INLINE bool enter(struct nvio_thread *t, struct frame *f)
+/*
+ * `os` is who has the thread, looked up by owner() just before. False, and the words for -EBUSY: another OS
+ * thread has it.
+ */
+static ALWAYS_INLINE bool enter(struct nvio_thread *t, struct frame *f, void *os)
 {
 	struct nvio_thread **current = &thread_tls_current;
 
@@ -36,16 +39,14 @@ static ALWAYS_INLINE bool enter(struct nvio_thread *t, struct frame *f)
 	__asm__("" : "+r"(current));
 	f->current = current;
 	f->before = *current;
-	/* Acquire: what the OS thread that polled it before has written; pairs with the release in leave().
-	 */
-	f->os = atomic_load_explicit(&t->os, memory_order_acquire);
+	f->os = os;
 	/*
 	 * A plain store in release builds: two OS threads that enter at the very same moment are the caller's
 	 * error, and a locked instruction in each poll is too much for finding it out. Checked builds do.
 	 */
-	if (unlikely(f->os && f->os != current))
+	if (os && os != current)
 		goto taken;
-	if (NVIO_CHECKED && !f->os && !atomic_compare_exchange_strong(&t->os, &f->os, (void *)current))
+	if (NVIO_CHECKED && !os && !atomic_compare_exchange_strong(&t->os, &os, (void *)current))
 		goto taken;
 	atomic_store_explicit(&t->os, current, memory_order_relaxed);
 	*current = t;
@@ -55,6 +56,12 @@ static ALWAYS_INLINE bool enter(struct nvio_thread *t, struct frame *f)
 taken:
 	say_taken_elsewhere(t);
 	return false;
+}
+
+/* Acquire: what the OS thread that polled it before has written; pairs with the release in leave(). */
+static ALWAYS_INLINE void *owner(struct nvio_thread *t)
+{
+	return atomic_load_explicit(&t->os, memory_order_acquire);
 }
 
 static ALWAYS_INLINE void leave(struct nvio_thread *t, struct frame *f)
@@ -110,6 +117,8 @@ static NOINLINE uint64_t run_mail(struct nvio_thread *t, uint32_t max_msgs)
 	uint64_t waiting = msg_waiting(&t->msgs);
 	uint64_t work = 0;
 
+	if (mail_seen(&t->msgs))
+		return 0;
 	if (waiting)
 		work += run_messages(t, max_msgs ? max_msgs : waiting);
 	if (note_waiting(&t->msgs))
@@ -132,48 +141,68 @@ static NOINLINE uint64_t attend(struct nvio_thread *t)
 	return work;
 }
 
-static ALWAYS_INLINE uint64_t run_pollers(struct nvio_thread *t)
+/* Off the idle path, where the sum cannot overflow. */
+static ALWAYS_INLINE int add_work(int work, uint64_t more)
 {
-	uint64_t work = 0;
+	uint64_t sum = (uint64_t)work + more;
 
+	return sum <= INT_MAX ? (int)sum : INT_MAX;
+}
+
+static ALWAYS_INLINE int run_pollers(struct nvio_thread *t, int work)
+{
 	for (struct list *l = t->pollers.next; l != &t->pollers;) {
 		struct nvio_poller *p = list_entry(l, struct nvio_poller, link);
 		int rc;
 
-		if (unlikely(p->running)) {
+		if (unlikely(p->flags)) {
 			l = l->next; /* an outer poll is in it */
 			continue;
 		}
-		p->running = true;
+		p->flags = POLLER_RUNNING;
 		rc = p->fn(p->arg);
-		p->running = false;
-		if (rc > 0)
-			work += (uint64_t)(unsigned)rc;
+		if (unlikely(rc > 0))
+			work = add_work(work, (unsigned)rc);
 		l = l->next;
-		if (unlikely(p->state != POLLER_ACTIVE))
+		p->flags &= ~POLLER_RUNNING;
+		if (unlikely(p->flags))
 			poller_settle(p);
 	}
 	return work;
 }
 
-int nvio_thread_poll(struct nvio_thread *t, uint32_t max_msgs)
+static ALWAYS_INLINE int poll(struct nvio_thread *t, uint32_t max_msgs, void *os)
 {
 	struct frame f;
-	uint64_t work = 0;
+	int work = 0;
 
-	if (unlikely(!enter(t, &f)))
+	if (unlikely(!enter(t, &f, os)))
 		return -EBUSY;
-	if (!op_queue_empty(&t->hot.ended))
-		work += run_ended(t);
-	if (unlikely(mail_waiting(&t->msgs)))
-		work += run_mail(t, max_msgs);
+	if (unlikely(mail_moved(&t->msgs)))
+		work = add_work(work, run_mail(t, max_msgs));
 	if (unlikely(t->attention))
-		work += attend(t);
-	work += run_pollers(t);
+		work = add_work(work, attend(t));
+	work = run_pollers(t, work);
+	/* Also those that ended before the poll: nothing but `done` can be waiting for them. */
 	if (!op_queue_empty(&t->hot.ended))
-		work += run_ended(t);
+		work = add_work(work, run_ended(t));
 	leave(t, &f);
-	return likely(work <= INT_MAX) ? (int)work : INT_MAX;
+	return work;
+}
+
+/* Apart, so that the other way needs two registers less. */
+static NOINLINE int poll_again(struct nvio_thread *t, uint32_t max_msgs, void *os)
+{
+	return poll(t, max_msgs, os);
+}
+
+int nvio_thread_poll(struct nvio_thread *t, uint32_t max_msgs)
+{
+	void *os = owner(t);
+
+	if (unlikely(os))
+		return poll_again(t, max_msgs, os); /* nested, attached, or somebody else's */
+	return poll(t, max_msgs, NULL);
 }
 
 uint64_t poll_drain(struct nvio_thread *t)
@@ -181,7 +210,7 @@ uint64_t poll_drain(struct nvio_thread *t)
 	struct frame f;
 	uint64_t work = 0;
 
-	if (!enter(t, &f))
+	if (!enter(t, &f, owner(t)))
 		return 0;
 	for (unsigned round = 0; round < THREAD_DRAIN_ROUNDS; round++) {
 		bool awaits_sender = msg_waiting(&t->msgs);

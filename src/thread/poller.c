@@ -47,9 +47,9 @@ static void poller_free(struct nvio_poller *p)
 
 void poller_settle(struct nvio_poller *p)
 {
-	if (p->state == POLLER_GONE) {
+	if (p->flags & POLLER_GONE) {
 		poller_free(p);
-	} else if (p->state == POLLER_PAUSED) {
+	} else if (p->flags & POLLER_PAUSED) {
 		list_remove(&p->link);
 		list_push_back(&p->thread->aside, &p->link);
 	}
@@ -61,10 +61,10 @@ int poller_fire(struct nvio_timer *timer, uint64_t now_ns)
 	uint64_t due = clock_add(timer->due_ns, p->period_ns);
 	int rc;
 
-	p->running = true;
+	p->flags = POLLER_RUNNING;
 	rc = p->fn(p->arg);
-	p->running = false;
-	if (p->state == POLLER_ACTIVE) {
+	p->flags &= ~POLLER_RUNNING;
+	if (!p->flags) {
 		/* Beats that were missed are not made up for, or a late thread would run nothing else. */
 		timer_insert(&p->thread->timers, timer, due > now_ns ? due : clock_add(now_ns, p->period_ns));
 	} else {
@@ -127,17 +127,15 @@ free_poller:
 	return rc;
 }
 
-/* Out of the active ones, whichever kind it is; it goes on in `state`. */
-static void deactivate(struct nvio_poller *p, enum poller_state state)
+/* Out of the active ones, whichever kind it is, and marked as `flag`. */
+static void deactivate(struct nvio_poller *p, uint32_t flag)
 {
-	bool was_active = p->state == POLLER_ACTIVE;
-
-	p->state = state;
 	if (p->period_ns)
 		timer_remove(&p->thread->timers, &p->timer);
-	else if (was_active)
+	else if (!(p->flags & POLLER_PAUSED))
 		p->thread->active--;
-	if (!p->running)
+	p->flags |= flag;
+	if (!(p->flags & POLLER_RUNNING))
 		poller_settle(p);
 }
 
@@ -146,28 +144,30 @@ void nvio_poller_unregister(struct nvio_poller *p)
 	if (!p)
 		return;
 	check_own(p->thread, "nvio_poller_unregister");
-	checked(p->state != POLLER_GONE);
+	checked(!(p->flags & POLLER_GONE));
 	deactivate(p, POLLER_GONE);
 }
 
 void nvio_poller_pause(struct nvio_poller *p)
 {
 	check_own(p->thread, "nvio_poller_pause");
-	checked(p->state != POLLER_GONE);
-	if (p->state == POLLER_ACTIVE)
+	checked(!(p->flags & POLLER_GONE));
+	if (!(p->flags & POLLER_PAUSED))
 		deactivate(p, POLLER_PAUSED);
 }
 
 void nvio_poller_resume(struct nvio_poller *p)
 {
+	bool running = p->flags & POLLER_RUNNING;
+
 	check_own(p->thread, "nvio_poller_resume");
-	checked(p->state != POLLER_GONE);
-	if (p->state != POLLER_PAUSED)
+	checked(!(p->flags & POLLER_GONE));
+	if (!(p->flags & POLLER_PAUSED))
 		return;
-	p->state = POLLER_ACTIVE;
-	if (p->period_ns && !p->running)
+	p->flags &= ~POLLER_PAUSED;
+	if (p->period_ns && !running)
 		start_beat(p);
-	else if (!p->period_ns && !p->running)
+	else if (!p->period_ns && !running)
 		activate(p);
 	else if (!p->period_ns)
 		p->thread->active++; /* still in the list, for it runs */

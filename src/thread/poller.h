@@ -5,18 +5,16 @@
 
 #include "thread/state.h"
 
-enum poller_state {
-	POLLER_ACTIVE = 0, /* to be called, at each poll or by its timer */
-	POLLER_PAUSED,
-	POLLER_GONE, /* unregistered while it runs: freed when it returns */
-};
+/* Bits of nvio_poller.flags; 0: active, and not being called. */
+#define POLLER_RUNNING (1u << 0) /* it is being called: it stays where it is in its list until it returns */
+#define POLLER_PAUSED  (1u << 1)
+#define POLLER_GONE    (1u << 2) /* unregistered while it runs: freed when it returns */
 
 struct nvio_poller {
 	struct list link; /* in the thread's pollers, incoming or aside */
 	nvio_poller_fn fn;
 	void *arg;
-	enum poller_state state;
-	bool running; /* it is being called: it stays where it is in its list until it returns */
+	uint32_t flags;
 	struct nvio_thread *thread;
 	uint64_t period_ns; /* 0: untimed */
 	struct nvio_timer timer;

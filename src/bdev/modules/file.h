@@ -61,9 +61,10 @@ int file_grow(struct file_bdev *f, uint64_t num_blocks);
 struct file_progress {
 	uint64_t done;       /* bytes */
 	uint64_t iov_offset; /* into the iovec at iov_index */
+	void *bounce;        /* a buffer that the step goes through; see bounced */
 	uint32_t iov_index;
 	uint32_t step_len;   /* bytes under way */
-	void *bounce;        /* a buffer that the step goes through, or NULL */
+	int32_t status;      /* the engine's */
 	uint16_t slot;       /* the engine's */
 	uint8_t phase;       /* the engine's */
 	bool bounced;        /* `bounce` is in use by this step */

@@ -31,7 +31,8 @@ static ALWAYS_INLINE void copy_out(const unsigned char *from, const struct iovec
 	for (; left; iov++) {
 		size_t n = MIN(iov->iov_len, left);
 
-		memcpy(iov->iov_base, from, n);
+		if (n)
+			memcpy(iov->iov_base, from, n);
 		from += n;
 		left -= n;
 	}
@@ -42,7 +43,8 @@ static ALWAYS_INLINE void copy_in(unsigned char *to, const struct iovec *iov, ui
 	for (; left; iov++) {
 		size_t n = MIN(iov->iov_len, left);
 
-		memcpy(to, iov->iov_base, n);
+		if (n)
+			memcpy(to, iov->iov_base, n);
 		to += n;
 		left -= n;
 	}
@@ -166,7 +168,7 @@ int nvio_bdev_malloc_create(struct nvio_env *env, const struct nvio_bdev_malloc_
 {
 	struct nvio_bdev_malloc_opts o;
 	struct nvio_bdev_params params;
-	struct malloc_bdev *m;
+	struct malloc_bdev *m = NULL;
 	int rc;
 
 	if (!env || !opts)

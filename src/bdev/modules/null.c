@@ -20,7 +20,8 @@ static int null_submit(void *device, void *channel, struct nvio_bdev_io *io)
 		for (uint64_t left = io->len; left; iov++) {
 			size_t n = MIN(iov->iov_len, left);
 
-			memset(iov->iov_base, 0, n);
+			if (n)
+				memset(iov->iov_base, 0, n);
 			left -= n;
 		}
 	bdev_io_done(io, 0);

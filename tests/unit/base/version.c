@@ -18,10 +18,21 @@ static void header_and_library_agree(void **state)
 	assert_string_equal(nvio_version(), text);
 }
 
+static void the_features_have_names_and_an_end(void **state)
+{
+	const struct nvio_feature *f = nvio_features();
+
+	assert_string_equal(f->name, "loop");
+	assert_true(f->built_in);
+	for (; f->name; f++)
+		assert_true(*f->name && *f->what);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_and_library_agree),
+		cmocka_unit_test(the_features_have_names_and_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

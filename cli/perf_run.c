@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The loop of `nvio perf`: as many slots as the depth, each with its op and its buffer; a completion submits the slot's
+ * next I/O from within the callback. One reading of the clock both ends one I/O and begins the next.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nvio/error.h>
+#include <nvio/mem.h>
+
+#include "perf.h"
+#include "stream.h"
+
+struct run;
+
+struct slot {
+	struct nvio_op op;
+	struct run *run;
+	uint8_t *buf;
+	uint64_t begin_ns;
+	uint64_t unit;
+	uint32_t generation;
+	bool is_write;
+};
+
+/* What one phase does: the measurement itself, or writing and reading all of the region before and after it. */
+enum phase {
+	PHASE_MEASURE,
+	PHASE_FILL,
+	PHASE_CHECK,
+};
+
+struct run {
+	struct perf *p;
+	enum phase phase;
+	struct slot *slots;
+	uint8_t *memory;
+	uint8_t *busy;          /* verify: a bit for each unit with an I/O in flight */
+	uint64_t random;
+	uint64_t next_unit;     /* sequential phases */
+	uint64_t left;          /* I/Os still to be submitted; CLI_UNSET: until the time is over */
+	uint64_t end_ns;
+	uint32_t in_flight;
+	uint64_t errors;
+	bool stop;
+};
+
+/* xorshift64*: the numbers need not be good, only quick and not in step with anything. */
+static uint64_t random_next(struct run *r)
+{
+	r->random ^= r->random >> 12;
+	r->random ^= r->random << 25;
+	r->random ^= r->random >> 27;
+	return r->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static bool is_busy(const struct run *r, uint64_t unit)
+{
+	return r->busy[unit / 8] >> unit % 8 & 1;
+}
+
+/* With verify no two I/Os may be on one unit: which of them was last could not be known. There are more units than slots. */
+static uint64_t pick_free(struct run *r, uint64_t unit)
+{
+	while (is_busy(r, unit))
+		unit = unit + 1 < r->p->units ? unit + 1 : 0;
+	r->busy[unit / 8] |= (uint8_t)(1u << unit % 8);
+	return unit;
+}
+
+static void pick(struct run *r, struct slot *s)
+{
+	struct perf *p = r->p;
+	uint64_t unit;
+
+	if (r->phase != PHASE_MEASURE || p->rw == PERF_READ || p->rw == PERF_WRITE) {
+		unit = r->next_unit;
+		r->next_unit = unit + 1 < p->units ? unit + 1 : 0;
+	} else {
+		unit = (uint64_t)((unsigned __int128)random_next(r) * p->units >> 64);
+	}
+	s->unit = r->busy ? pick_free(r, unit) : unit;
+	if (r->phase != PHASE_MEASURE)
+		s->is_write = r->phase == PHASE_FILL;
+	else if (p->rw == PERF_RANDRW)
+		s->is_write = (random_next(r) >> 32) % 100 >= p->read_percent;
+	else
+		s->is_write = p->rw == PERF_WRITE || p->rw == PERF_RANDWRITE;
+	if (s->is_write && p->verify)
+		s->generation = perf_verify_fill(&p->pattern, s->buf, s->unit);
+}
+
+static void slot_error(struct run *r, struct slot *s)
+{
+	if (!r->errors++)
+		cli_fail_op(&s->op, "%s at block %" PRIu64, s->is_write ? "write" : "read",
+			s->unit * (r->p->bs / nvio_ns_block_size(r->p->dev->ns)));
+}
+
+static void completed(struct nvio_op *op);
+
+static void submit_next(struct run *r, struct slot *s, uint64_t now)
+{
+	struct perf *p = r->p;
+	uint32_t blocks = p->bs / nvio_ns_block_size(p->dev->ns);
+	int rc;
+
+	if (r->stop || !r->left || (r->left == CLI_UNSET && now >= r->end_ns))
+		return;
+	pick(r, s);
+	if (p->verify && s->is_write)
+		now = progress_now_ns(); /* making the pattern is not the drive's time */
+	s->begin_ns = now;
+	s->op = (struct nvio_op)NVIO_OP(completed);
+	if (s->is_write)
+		rc = nvio_ns_write(p->dev->ns, p->dev->qp, s->buf, s->unit * blocks, blocks, &s->op);
+	else
+		rc = nvio_ns_read(p->dev->ns, p->dev->qp, s->buf, s->unit * blocks, blocks, &s->op);
+	if (rc) {
+		slot_error(r, s);
+		r->stop = true;
+		return;
+	}
+	r->in_flight++;
+	if (r->left != CLI_UNSET)
+		r->left--;
+}
+
+/* What a failed write has left behind nobody knows, so its unit is not looked at any more. */
+static void verify_completed(struct run *r, struct slot *s)
+{
+	struct perf_verify *v = &r->p->pattern;
+
+	r->busy[s->unit / 8] &= (uint8_t)~(1u << s->unit % 8);
+	if (s->is_write)
+		v->generation[s->unit] = s->op.status ? 0 : s->generation;
+	else if (!s->op.status)
+		perf_verify_check(v, s->buf, s->unit);
+}
+
+static void completed(struct nvio_op *op)
+{
+	struct slot *s = (struct slot *)((char *)op - offsetof(struct slot, op));
+	struct run *r = s->run;
+	struct perf *p = r->p;
+	uint64_t now = progress_now_ns();
+
+	r->in_flight--;
+	if (op->status)
+		slot_error(r, s);
+	if (r->phase == PHASE_MEASURE && !op->status) {
+		nvio_histogram_add(&p->latency, now - s->begin_ns);
+		p->done++;
+		p->reads += !s->is_write;
+		p->writes += s->is_write;
+	}
+	if (r->busy) {
+		verify_completed(r, s);
+		now = progress_now_ns();
+	}
+	/* A device that is gone fails each I/O at once; going on would only count. */
+	if (op->status == -ENODEV)
+		r->stop = true;
+	submit_next(r, s, now);
+}
+
+/* Runs a phase to its end; the seconds it took. */
+static double run_phase(struct run *r, enum phase phase, uint64_t ios)
+{
+	uint64_t begin = progress_now_ns();
+
+	r->phase = phase;
+	r->left = ios;
+	r->next_unit = 0;
+	r->end_ns = begin + (uint64_t)(r->p->time_s * 1e9);
+	for (uint32_t i = 0; i < r->p->depth; i++)
+		submit_next(r, &r->slots[i], progress_now_ns());
+	/* When the queue pair has failed its ops complete all the same; their callbacks count the errors. */
+	while (r->in_flight)
+		(void)nvio_qpair_poll(r->p->dev->qp, 0);
+	return (double)(progress_now_ns() - begin) / 1e9;
+}
+
+static int run_init(struct run *r, struct perf *p)
+{
+	memset(r, 0, sizeof(*r));
+	r->p = p;
+	r->random = p->seed | 1;
+	r->slots = calloc(p->depth, sizeof(*r->slots));
+	r->memory = nvio_mem_alloc_zeroed(p->dev->env, (size_t)p->depth * p->bs, 0);
+	r->busy = p->verify ? calloc(1, p->units / 8 + 1) : NULL;
+	if (!r->slots || !r->memory || (p->verify && !r->busy))
+		return cli_fail("%s", r->memory ? "out of memory" : nvio_errmsg());
+	for (uint32_t i = 0; i < p->depth; i++) {
+		r->slots[i].run = r;
+		r->slots[i].buf = r->memory + (size_t)i * p->bs;
+	}
+	/* Zeros are what some drives leave out. */
+	for (size_t i = 0; i < (size_t)p->depth * p->bs; i += sizeof(uint64_t)) {
+		uint64_t word = random_next(r);
+
+		memcpy(r->memory + i, &word, sizeof(word));
+	}
+	return CLI_OK;
+}
+
+static void run_fini(struct run *r)
+{
+	if (r->memory)
+		nvio_mem_free(r->p->dev->env, r->memory);
+	free(r->slots);
+	free(r->busy);
+}
+
+int perf_run(struct perf *p)
+{
+	struct run r;
+	int status = run_init(&r, p);
+
+	if (status)
+		goto fini;
+	if (p->verify && p->rw != PERF_WRITE && p->rw != PERF_RANDWRITE)
+		run_phase(&r, PHASE_FILL, p->units);
+	p->elapsed_s = run_phase(&r, PHASE_MEASURE, p->ios);
+	if (p->verify && !r.stop)
+		run_phase(&r, PHASE_CHECK, p->units);
+	p->errors = r.errors;
+	if (r.errors > 1)
+		cli_note("%" PRIu64 " I/Os failed; the first one is told above", r.errors);
+	if (r.errors)
+		status = CLI_FAILED;
+	else if (p->pattern.mismatches)
+		status = CLI_DIFFERS;
+fini:
+	run_fini(&r);
+	return status;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Registers and doorbells of the loop port, and device addresses that are virtual addresses of this process. Whether
+ * memory is really there cannot be known cheaply; what can never be is refused.
+ */
+#include "target/loop/port.h"
+
+#include "loop/loop.h"
+
+#define LOWEST_ADDR  0x10000ull           /* the kernel maps nothing below (vm.mmap_min_addr) */
+#define HIGHEST_ADDR 0x00ffffffffffffffull /* user space of 5-level page tables, and more than any other has */
+
+static bool port_reg_next(void *ctx, struct memq_reg_write *w)
+{
+	struct loop_write lw;
+
+	if (likely(!loop_reg_next(ctx, &lw)))
+		return false;
+	*w = (struct memq_reg_write){ lw.offset, lw.width, lw.value };
+	return true;
+}
+
+static void port_reg_publish(void *ctx, uint32_t offset, uint32_t width, uint64_t value)
+{
+	if (width == 8)
+		loop_reg_publish64(ctx, offset, value);
+	else
+		loop_reg_publish32(ctx, offset, (uint32_t)value);
+}
+
+static uint32_t *port_doorbell(void *ctx, uint32_t index)
+{
+	return loop_doorbell(ctx, index);
+}
+
+static void port_irq(void *ctx, uint32_t vector)
+{
+	loop_irq_raise(ctx, vector);
+}
+
+static void port_present(void *ctx, bool present)
+{
+	loop_set_present(ctx, present);
+}
+
+const struct memq_port_ops tgt_loop_port_ops = {
+	.reg_next = port_reg_next,
+	.reg_publish = port_reg_publish,
+	.doorbell = port_doorbell,
+	.irq = port_irq,
+	.present = port_present,
+};
+
+static void *identity_map(void *ctx, uint64_t addr, uint64_t len, bool write)
+{
+	if (unlikely(addr < LOWEST_ADDR || addr > HIGHEST_ADDR || len > HIGHEST_ADDR - addr))
+		return NULL;
+	return (void *)(uintptr_t)addr;
+}
+
+const struct tgt_dma_ops tgt_loop_dma_ops = {
+	.map = identity_map,
+};
