@@ -37,7 +37,7 @@ demo: all
 	tools/demo $(BUILD)
 
 bench: all
-	$(MESON_TEST) -C $(BUILD) --benchmark --verbose
+	bench/run $(BUILD)
 
 # Checked builds see wrong-thread calls and buffers freed or reused in flight, on top of what the sanitizer sees.
 asan: override SETUP += -Db_sanitize=address,undefined -Db_lundef=false -Dchecked=true

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the command-line tool share: the table of subcommands, the table of options, the device, and how
- * results and failures are told. The tool uses public headers only. Functions here that can fail say why on standard
- * error themselves and return the tool's exit status.
+ * What the files of the command-line tool share: the table of subcommands, the table of options, the device,
+ * and how results and failures are told. The tool uses public headers only. Functions here that can fail say
+ * why on standard error themselves and return the tool's exit status.
  */
 #ifndef CLI_H
 #define CLI_H
@@ -49,7 +49,7 @@ struct cli_numbers {
 	uint64_t value[CLI_NUMBERS_MAX];
 };
 
-/* One option; a table of them ends with a row without a name. Help, parser and messages all come from here. */
+/* One option; a table of them ends with a row without a name. Help, parser and messages come from here. */
 struct cli_opt {
 	const char *name;         /* without the dashes */
 	char key;                 /* the short form, or 0 */
@@ -58,7 +58,7 @@ struct cli_opt {
 	const char *arg;          /* what the value is called; NULL for flags */
 	const char *help;
 	const char *const *words; /* CLI_WORD: ends with NULL */
-	uint64_t min, max;        /* CLI_NUMBER and CLI_SIZE; max 0: no bound but the type's (CLI_UNSET stays unused) */
+	uint64_t min, max;        /* of numbers and sizes; max 0: anything below CLI_UNSET */
 	bool required;
 };
 
@@ -93,17 +93,18 @@ extern struct cli_args cli;
 
 /* -n of a command that works on one namespace. */
 #define CLI_OPT_NSID                                                                                       \
-	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "the namespace (default: the first active one)", \
-	  .max = UINT32_MAX }
+	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID",                                              \
+	  "the namespace (default: the first active one)", .max = UINT32_MAX }
 
-/* opts.c. cli_opts_parse() fills in `cli` and the options' targets; *done: the help was shown and there is nothing to run. */
+/* Fills in `cli` and the options' targets; *done: the help was shown and there is nothing to run. opts.c */
 int cli_opts_parse(int argc, char **argv, bool *done);
 int cli_opts_number(const char *text, bool suffix, uint64_t *value); /* 0, -EINVAL or -ERANGE */
 
 /* The subcommands, in the order of the overview; ends with a row without a name. main.c */
 extern const struct cli_cmd *const cli_cmds[];
-extern const struct cli_cmd cli_list, cli_id_ctrlr, cli_id_ns, cli_list_ns, cli_smart_log, cli_error_log, cli_get_feature,
-	cli_read, cli_write, cli_compare, cli_flush, cli_dsm, cli_write_zeroes, cli_admin_passthru, cli_perf, cli_version;
+extern const struct cli_cmd cli_list, cli_id_ctrlr, cli_id_ns, cli_list_ns, cli_smart_log, cli_error_log,
+	cli_get_feature, cli_read, cli_write, cli_compare, cli_flush, cli_dsm, cli_write_zeroes,
+	cli_admin_passthru, cli_perf, cli_version;
 
 /* Messages on standard error: "nvio: SUBCOMMAND: ...". say.c */
 int cli_fail(const char *fmt, ...) NVIO_PRINTF(1, 2);  /* CLI_FAILED */

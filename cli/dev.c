@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From the DEVICE of the command line to a connected controller, its namespace and a queue pair, and back. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include <nvio/error.h>
 
 #include "cli.h"
+#include "image.h"
 
 int cli_dev_parse(const char *text, struct nvio_trid *trid)
 {
@@ -25,6 +27,8 @@ int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct
 {
 	struct nvio_ctrlr_opts own;
 	struct nvio_env_opts env;
+	struct image image;
+	int rc;
 
 	memset(dev, 0, sizeof(*dev));
 	nvio_env_opts_init(&env);
@@ -37,12 +41,17 @@ int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct
 		cli_dev_opts_init(&own);
 		opts = &own;
 	}
-	if (nvio_connect_trid(dev->env, trid, opts, &dev->ctrlr)) {
+	rc = nvio_connect_trid(dev->env, trid, opts, &dev->ctrlr);
+	if (!rc)
+		return CLI_OK;
+	image_parse(trid, &image);
+	if (rc == -ENOENT && image.is_file && !image.sized)
+		cli_fail("there is no image %s; to make one, say how large: 'loop:%s%csize=SIZE'", image.path,
+			trid->traddr, strchr(trid->traddr, '?') ? '&' : '?');
+	else
 		cli_fail("%s", nvio_errmsg());
-		cli_dev_close(dev);
-		return CLI_FAILED;
-	}
-	return CLI_OK;
+	cli_dev_close(dev);
+	return CLI_FAILED;
 }
 
 int cli_dev_open_ns(struct cli_dev *dev, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts)
@@ -100,8 +109,9 @@ int cli_dev_check_range(const struct cli_dev *dev, uint64_t lba, uint64_t blocks
 
 	if (lba <= have && blocks <= have - lba)
 		return CLI_OK;
-	return cli_fail("%" PRIu64 " blocks from block %" PRIu64 " on do not fit: namespace %" PRIu32 " has %" PRIu64
-		" blocks of %" PRIu32 " bytes", blocks, lba, nvio_ns_id(dev->ns), have, nvio_ns_block_size(dev->ns));
+	return cli_fail("%" PRIu64 " blocks from block %" PRIu64 " on do not fit: namespace %" PRIu32
+			" has %" PRIu64 " blocks of %" PRIu32 " bytes",
+		blocks, lba, nvio_ns_id(dev->ns), have, nvio_ns_block_size(dev->ns));
 }
 
 int cli_dev_flush(struct cli_dev *dev)

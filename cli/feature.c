@@ -49,7 +49,8 @@ static const struct part parts[] = {
 	{ NVIO_FID_NON_OP_POWER_STATE, 0, 1, 0, "noppme", "non-operational power states permissive" },
 	{ NVIO_FID_SOFTWARE_PROGRESS, 0, 8, 0, "pbslc", "pre-boot software load count" },
 	{ NVIO_FID_HOST_ID, 0, 1, 0, "exhid", "128-bit host identifier" },
-	{ NVIO_FID_NS_WRITE_PROTECTION, 0, 3, 0, "wps", "0: writable, 1: protected, 2: until power cycle, 3: for ever" },
+	{ NVIO_FID_NS_WRITE_PROTECTION, 0, 3, 0, "wps",
+		"0: writable, 1: protected, 2: until power cycle, 3: for ever" },
 };
 
 /* Select 3 asks for what can be done with the feature; the answer is the same for all of them. */
@@ -77,19 +78,13 @@ static uint32_t data_len(void)
 	case NVIO_FID_HOST_MEMORY_BUFFER:
 	case NVIO_FID_ENHANCED_CTRLR_METADATA:
 	case NVIO_FID_CTRLR_METADATA:
-	case NVIO_FID_NS_METADATA:
-		return 4096;
-	case NVIO_FID_AUTO_POWER_STATE:
-		return 256;
-	case NVIO_FID_TIMESTAMP:
-		return sizeof(struct nvio_timestamp);
+	case NVIO_FID_NS_METADATA: return 4096;
+	case NVIO_FID_AUTO_POWER_STATE: return 256;
+	case NVIO_FID_TIMESTAMP: return sizeof(struct nvio_timestamp);
 	case NVIO_FID_PLM_CONFIG:
-	case NVIO_FID_HOST_BEHAVIOR:
-		return sizeof(struct nvio_host_behavior);
-	case NVIO_FID_HOST_ID:
-		return args.cdw11 & NVIO_HOST_ID_EXTENDED ? 16 : 8;
-	default:
-		return 0;
+	case NVIO_FID_HOST_BEHAVIOR: return sizeof(struct nvio_host_behavior);
+	case NVIO_FID_HOST_ID: return args.cdw11 & NVIO_HOST_ID_EXTENDED ? 16 : 8;
+	default: return 0;
 	}
 }
 
@@ -126,7 +121,8 @@ static void show(uint32_t value, const void *data, uint32_t len)
 	json_t *root, *fields;
 
 	if (!cli.json) {
-		printf("feature %#04" PRIx64 " (%s), %s value: %#010" PRIx32 "\n", args.fid, name, selects[args.sel], value);
+		printf("feature 0x%02" PRIx64 " (%s), %s value: 0x%08" PRIx32 "\n", args.fid, name,
+			selects[args.sel], value);
 		if (cli.verbose)
 			show_parts(value, NULL);
 		cli_hexdump(data, len);
@@ -165,9 +161,11 @@ static int run_get_feature(void)
 			goto close;
 		}
 	}
-	if (nvio_await(nvio_ctrlr_get_feature(dev.ctrlr, (uint8_t)args.fid, (uint8_t)args.sel, nsid, (uint32_t)args.cdw11,
-		data, len, &op), &op))
-		status = cli_fail_op(&op, "feature %#04" PRIx64 " (%s)", args.fid, nvio_feature_str((uint8_t)args.fid));
+	if (nvio_await(nvio_ctrlr_get_feature(dev.ctrlr, (uint8_t)args.fid, (uint8_t)args.sel, nsid,
+			       (uint32_t)args.cdw11, data, len, &op),
+		    &op))
+		status = cli_fail_op(
+			&op, "feature 0x%02" PRIx64 " (%s)", args.fid, nvio_feature_str((uint8_t)args.fid));
 	else
 		show(op.cpl.dw0, data, len);
 close:
@@ -177,13 +175,17 @@ close:
 }
 
 static const struct cli_opt feature_opts[] = {
-	{ "feature-id", 'f', CLI_NUMBER, &args.fid, "FID", "which feature: 1 to 255, 7 being the number of queues", .min = 1,
-	  .max = 255, .required = true },
-	{ "sel", 's', CLI_NUMBER, &args.sel, "N", "0 current (default), 1 default, 2 saved, 3 what is supported", .max = 3 },
-	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "of this namespace (default: 0, the controller)",
-	  .max = UINT32_MAX },
-	{ "cdw11", 'c', CLI_NUMBER, &args.cdw11, "N", "command dword 11, for features that take one", .max = UINT32_MAX },
-	{ "data-len", 'l', CLI_SIZE, &args.data_len, "BYTES", "bytes of data (default: what the feature has)", .max = 1 << 20 },
+	{ "feature-id", 'f', CLI_NUMBER, &args.fid, "FID",
+		"which feature: 1 to 255, 7 being the number of queues", .min = 1, .max = 255,
+		.required = true },
+	{ "sel", 's', CLI_NUMBER, &args.sel, "N",
+		"0 current (default), 1 default, 2 saved, 3 what is supported", .max = 3 },
+	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID",
+		"of this namespace (default: 0, the controller)", .max = UINT32_MAX },
+	{ "cdw11", 'c', CLI_NUMBER, &args.cdw11, "N", "command dword 11, for features that take one",
+		.max = UINT32_MAX },
+	{ "data-len", 'l', CLI_SIZE, &args.data_len, "BYTES", "bytes of data (default: what the feature has)",
+		.max = 1 << 20 },
 	{ NULL },
 };
 

@@ -10,7 +10,7 @@
 #include "cli.h"
 #include "out.h"
 
-#define CTRLR(field, how) CLI_FIELD(nvio_id_ctrlr, field, how)
+#define CTRLR(field, how)	 CLI_FIELD(nvio_id_ctrlr, field, how)
 #define CTRLR_BITS(field, which) CLI_FIELD_BITS(nvio_id_ctrlr, field, which)
 
 static const struct cli_field ctrlr_fields[] = {
@@ -174,8 +174,9 @@ static void print_ctrlr(const struct nvio_id_ctrlr *id)
 			printf("%u.%04u W", mp / 10000, mp % 10000);
 		else
 			printf("%u.%02u W", mp / 100, mp % 100);
-		printf("%s, entry %" PRIu32 " us, exit %" PRIu32 " us\n", ps->flags & NVIO_PS_NOPS ? ", no I/O" : "",
-			nvio_get_le32(ps->enlat), nvio_get_le32(ps->exlat));
+		printf("%s, entry %" PRIu32 " us, exit %" PRIu32 " us\n",
+			ps->flags & NVIO_PS_NOPS ? ", no I/O" : "", nvio_get_le32(ps->enlat),
+			nvio_get_le32(ps->exlat));
 	}
 }
 
@@ -216,8 +217,9 @@ static void print_ns(uint32_t nsid, const struct nvio_id_ns *id)
 	printf("%-10s: %" PRIu32 "\n", "nsid", nsid);
 	cli_fields_print(ns_fields, CLI_COUNT(ns_fields), id);
 	for (uint32_t i = 0; i <= id->nlbaf && i < NVIO_LBAF_MAX; i++)
-		printf("lbaf %2" PRIu32 "   : %" PRIu64 " bytes (ds %u), metadata %u bytes, performance %u%s\n", i,
-			id->lbaf[i].ds < 64 ? UINT64_C(1) << id->lbaf[i].ds : 0, id->lbaf[i].ds,
+		printf("lbaf %2" PRIu32 "   : %" PRIu64
+		       " bytes (ds %u), metadata %u bytes, performance %u%s\n",
+			i, id->lbaf[i].ds < 64 ? UINT64_C(1) << id->lbaf[i].ds : 0, id->lbaf[i].ds,
 			nvio_get_le16(id->lbaf[i].ms), id->lbaf[i].rp & 3u, i == in_use ? ", in use" : "");
 }
 
@@ -259,7 +261,10 @@ static int run_id_ns(void)
 
 static bool list_ns_all;
 
-/* One page of the controller's list; *more when it was full. Active ids are asked for, too, and not taken from memory. */
+/*
+ * One page of the controller's list; *more when it was full. Active ids are asked for, too, and not taken
+ * from memory.
+ */
 static int list_ns_page(struct cli_dev *dev, uint32_t *after, json_t *list, bool *more)
 {
 	static struct nvio_ns_list page;
@@ -309,14 +314,16 @@ static int run_list_ns(void)
 	} else if (!status) {
 		for (size_t i = 0; i < json_array_size(list); i++)
 			printf("[%4zu]: %#" PRIx64 "\n", i,
-				(uint64_t)json_integer_value(json_object_get(json_array_get(list, i), "nsid")));
+				(uint64_t)json_integer_value(
+					json_object_get(json_array_get(list, i), "nsid")));
 	}
 	json_decref(root);
 	cli_dev_close(&dev);
 	return status;
 }
 
-static const char *const list_columns[] = { "Device", "Serial", "Model", "Namespace", "Size", "Block size", "Firmware" };
+static const char *const list_columns[] = { "Device", "Serial", "Model", "Namespace", "Size", "Block size",
+	"Firmware" };
 static const char list_row[] = "%-28s %-20s %-24s %-9s %-12s %-10s %s\n";
 
 static void list_print(const char *text, const struct nvio_id_ctrlr *id, struct nvio_ns *ns)
@@ -346,7 +353,8 @@ static json_t *list_json(const char *text, const struct nvio_id_ctrlr *id, struc
 	cli_json_set(one, "ModelNumber", cli_json_text(field));
 	cli_text(field, id->sn, sizeof(id->sn));
 	cli_json_set(one, "SerialNumber", cli_json_text(field));
-	cli_json_set(one, "UsedBytes", cli_json_u64(id_ns ? nvio_get_le64(id_ns->nuse) * nvio_ns_block_size(ns) : 0));
+	cli_json_set(one, "UsedBytes",
+		cli_json_u64(id_ns ? nvio_get_le64(id_ns->nuse) * nvio_ns_block_size(ns) : 0));
 	cli_json_set(one, "MaximumLBA", cli_json_u64(nvio_ns_num_blocks(ns)));
 	cli_json_set(one, "PhysicalSize", cli_json_u64(nvio_ns_size_bytes(ns)));
 	cli_json_set(one, "SectorSize", json_integer(nvio_ns_block_size(ns)));
@@ -384,14 +392,15 @@ static int run_list(void)
 	int status = CLI_OK;
 
 	if (!cli.num_devices)
-		cli_note("PCI functions are not searched for in this release; name the devices, as in: nvio list loop:disk.img");
+		cli_note(
+			"PCI functions are not searched for in this release; name the devices, as in: nvio list loop:disk.img");
 	if (cli.json) {
 		root = cli_json_object();
 		list = cli_json_array();
 		cli_json_set(root, "Devices", list);
 	} else {
-		printf(list_row, list_columns[0], list_columns[1], list_columns[2], list_columns[3], list_columns[4],
-			list_columns[5], list_columns[6]);
+		printf(list_row, list_columns[0], list_columns[1], list_columns[2], list_columns[3],
+			list_columns[4], list_columns[5], list_columns[6]);
 	}
 	for (int i = 0; i < cli.num_devices; i++) {
 		int rc = list_device(cli.devices[i], list);
@@ -412,7 +421,8 @@ static const struct cli_opt ns_opts[] = {
 };
 
 static const struct cli_opt list_ns_opts[] = {
-	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "the first identifier to list (default: 1)", .max = UINT32_MAX },
+	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "the first identifier to list (default: 1)",
+		.max = UINT32_MAX },
 	{ "all", 'a', CLI_FLAG, &list_ns_all, NULL, "all allocated namespaces, not only the active ones" },
 	{ NULL },
 };

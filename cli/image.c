@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads as much of a software drive's short form as is needed to know its file; see image.h and nvio/drive.h. */
+/* Reads as much of a software drive's short form as is needed to know its file; see image.h and nvio/drive.h.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -77,7 +78,7 @@ int image_add_size(struct nvio_trid *trid, uint64_t bytes, uint64_t *rounded)
 	if (bytes > UINT64_MAX - IMAGE_ALIGN)
 		return -EFBIG;
 	*rounded = (bytes + IMAGE_ALIGN - 1) / IMAGE_ALIGN * IMAGE_ALIGN;
-	n = snprintf(trid->traddr + len, sizeof(trid->traddr) - len, "%csize=%" PRIu64, strchr(trid->traddr, '?') ? '&' : '?',
-		*rounded);
+	n = snprintf(trid->traddr + len, sizeof(trid->traddr) - len, "%csize=%" PRIu64,
+		strchr(trid->traddr, '?') ? '&' : '?', *rounded);
 	return (size_t)n < sizeof(trid->traddr) - len ? 0 : -ENAMETOOLONG;
 }

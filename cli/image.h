@@ -22,7 +22,7 @@ void image_parse(const struct nvio_trid *trid, struct image *image);
 /* Whether there is something at its path; *st as stat() has it. */
 bool image_stat(const struct image *image, struct stat *st);
 
-/* Adds size=`bytes` (rounded up) to the form, so that connecting makes the image. -ENAMETOOLONG: no room for it. */
+/* Adds size=`bytes` (rounded up) to the form, so that connecting makes the image. -ENAMETOOLONG: no room. */
 int image_add_size(struct nvio_trid *trid, uint64_t bytes, uint64_t *rounded);
 
 #endif

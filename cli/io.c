@@ -22,7 +22,7 @@ struct job {
 	struct image image;
 	struct cli_dev dev;
 	struct stream stream;
-	struct stat st;   /* of the source */
+	struct stat st; /* of the source */
 };
 
 static bool is_standard(void)
@@ -68,7 +68,8 @@ static void job_stream(struct job *job, enum stream_kind kind, int fd)
 		.kind = kind,
 		.dev = &job->dev,
 		.fd = fd,
-		.name = is_standard() ? kind == STREAM_READ ? "standard output" : "standard input" : args.data,
+		.name = is_standard() ? kind == STREAM_READ ? "standard output" : "standard input"
+				      : args.data,
 		.lba = args.start,
 		.bytes = CLI_UNSET,
 		.expected = CLI_UNSET,
@@ -83,8 +84,8 @@ static void show(const struct job *job, const char *what)
 	json_t *root;
 
 	if (!cli.json) {
-		printf("%s %" PRIu64 " bytes from block %" PRIu64 " on (%s in %.3f s, %s/s)\n", what, s->moved, s->lba,
-			cli_bytes(size, sizeof(size), (double)s->moved), s->seconds,
+		printf("%s %" PRIu64 " bytes from block %" PRIu64 " on (%s in %.3f s, %s/s)\n", what,
+			s->moved, s->lba, cli_bytes(size, sizeof(size), (double)s->moved), s->seconds,
 			cli_bytes(rate, sizeof(rate), s->seconds > 0 ? (double)s->moved / s->seconds : 0));
 		return;
 	}
@@ -119,7 +120,8 @@ static int open_output(const struct job *job, int *fd)
 		*fd = STDOUT_FILENO;
 		return CLI_OK;
 	}
-	if (image_stat(&job->image, &image) && !stat(args.data, &to) && image.st_dev == to.st_dev && image.st_ino == to.st_ino)
+	if (image_stat(&job->image, &image) && !stat(args.data, &to) && image.st_dev == to.st_dev &&
+		image.st_ino == to.st_ino)
 		return cli_fail("%s is the image that is to be read", args.data);
 	*fd = open(args.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	return *fd < 0 ? cli_fail("%s: %s", args.data, strerror(errno)) : CLI_OK;
@@ -196,24 +198,31 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* An image that is not there yet is made for a source whose size is known: connecting does it, once it is told the size. */
+/*
+ * An image that is not there yet is made for a source whose size is known: connecting does it, once it is
+ * told the size.
+ */
 static int make_image(struct job *job, int fd)
 {
-	uint64_t have = source_bytes(job, fd), block = job->image.block_size, bytes = smaller(have, args.bytes), rounded;
+	uint64_t have = source_bytes(job, fd), block = job->image.block_size,
+		 bytes = smaller(have, args.bytes), rounded;
 	char sep = strchr(job->trid.traddr, '?') ? '&' : '?';
 	struct stat st;
 
 	if (!job->image.is_file || job->image.sized || image_stat(&job->image, &st) || errno != ENOENT)
 		return CLI_OK;
 	if (have == CLI_UNSET)
-		return cli_fail("there is no image %s, and a pipe does not say how large to make it; say so: '%s%csize=SIZE'",
+		return cli_fail(
+			"there is no image %s, and a pipe does not say how large to make it; say so: '%s%csize=SIZE'",
 			job->image.path, cli.devices[0], sep);
 	if (job->image.several)
-		return cli_fail("there is no image %s; say how large to make all namespaces together: '%s%csize=SIZE'",
+		return cli_fail(
+			"there is no image %s; say how large to make all namespaces together: '%s%csize=SIZE'",
 			job->image.path, cli.devices[0], sep);
 	if (args.blocks != CLI_UNSET && args.blocks <= UINT64_MAX / block)
 		bytes = smaller(bytes, args.blocks * block);
-	if (args.start > (UINT64_MAX - bytes) / block || image_add_size(&job->trid, args.start * block + bytes, &rounded))
+	if (args.start > (UINT64_MAX - bytes) / block ||
+		image_add_size(&job->trid, args.start * block + bytes, &rounded))
 		return cli_fail("there is no image %s, and it cannot be made so large", job->image.path);
 	cli_note("there is no image %s: making one of %" PRIu64 " bytes", job->image.path, rounded);
 	return CLI_OK;
@@ -226,7 +235,8 @@ static int check_source(struct job *job, uint64_t bytes, uint64_t have)
 	uint32_t block = nvio_ns_block_size(job->dev.ns);
 
 	if (bytes != CLI_UNSET && have < bytes)
-		return cli_fail("%s has %" PRIu64 " bytes, and %" PRIu64 " are asked for", job->stream.name, have, bytes);
+		return cli_fail("%s has %" PRIu64 " bytes, and %" PRIu64 " are asked for", job->stream.name,
+			have, bytes);
 	if (moves == CLI_UNSET)
 		return cli_dev_check_range(&job->dev, args.start, 0);
 	if (args.start <= room && to_blocks(job, moves) <= room - args.start)
@@ -234,9 +244,10 @@ static int check_source(struct job *job, uint64_t bytes, uint64_t have)
 	if (!job->image.is_file || args.start > UINT64_MAX / block - to_blocks(job, moves))
 		return cli_dev_check_range(&job->dev, args.start, to_blocks(job, moves));
 	end = (args.start + to_blocks(job, moves)) * block;
-	return cli_fail("%" PRIu64 " bytes from block %" PRIu64 " on need an image of %" PRIu64 " bytes, and %s has %" PRIu64
-		"; make it larger: '%s%csize=%" PRIu64 "'", moves, args.start, end, job->image.path,
-		nvio_ns_size_bytes(job->dev.ns), cli.devices[0], strchr(job->trid.traddr, '?') ? '&' : '?', end);
+	return cli_fail("%" PRIu64 " bytes from block %" PRIu64 " on need an image of %" PRIu64
+			" bytes, and %s has %" PRIu64 "; make it larger: '%s%csize=%" PRIu64 "'",
+		moves, args.start, end, job->image.path, nvio_ns_size_bytes(job->dev.ns), cli.devices[0],
+		strchr(job->trid.traddr, '?') ? '&' : '?', end);
 }
 
 static int from_source(struct job *job, enum stream_kind kind, int fd)
@@ -280,7 +291,8 @@ static int run_source(enum stream_kind kind)
 	if (!is_standard())
 		close(fd);
 	if (status == CLI_DIFFERS) {
-		cli_note("byte %" PRIu64 " differs (block %" PRIu64 ", offset %" PRIu32 "): the file has %02x, the device %02x",
+		cli_note("byte %" PRIu64 " differs (block %" PRIu64 ", offset %" PRIu32
+			 "): the file has %02x, the device %02x",
 			job.stream.difference.at, job.stream.difference.lba, job.stream.difference.offset,
 			job.stream.difference.file, job.stream.difference.device);
 	}
@@ -297,12 +309,24 @@ static int run_compare(void)
 	return run_source(STREAM_COMPARE);
 }
 
-#define OPT_START { "start-block", 's', CLI_NUMBER, &args.start, "N", "the first block (default: 0)" }
-#define OPT_COUNT(what)                                                                                    \
-	{ "block-count", 'c', CLI_NUMBER, &args.blocks, "N", what " (1 is one; nvme-cli counts from 0)" }
-#define OPT_SIZE(what) { "data-size", 'z', CLI_SIZE, &args.bytes, "BYTES", what }
-#define OPT_DEPTH                                                                                          \
-	{ "qd", 0, CLI_NUMBER, &args.depth, "N", "I/Os in flight (default: 8)", .min = 1, .max = STREAM_DEPTH_MAX }
+#define OPT_START                                                                                            \
+	{                                                                                                    \
+		"start-block", 's', CLI_NUMBER, &args.start, "N", "the first block (default: 0)"             \
+	}
+#define OPT_COUNT(what)                                                                                      \
+	{                                                                                                    \
+		"block-count", 'c', CLI_NUMBER, &args.blocks, "N",                                           \
+			what " (1 is one; nvme-cli counts from 0)"                                           \
+	}
+#define OPT_SIZE(what)                                                                                       \
+	{                                                                                                    \
+		"data-size", 'z', CLI_SIZE, &args.bytes, "BYTES", what                                       \
+	}
+#define OPT_DEPTH                                                                                            \
+	{                                                                                                    \
+		"qd", 0, CLI_NUMBER, &args.depth, "N", "I/Os in flight (default: 8)",                        \
+			.min = 1, .max = STREAM_DEPTH_MAX                                                    \
+	}
 
 static const struct cli_opt read_opts[] = {
 	CLI_OPT_NSID,

@@ -11,17 +11,21 @@
 #include "cli.h"
 #include "out.h"
 
-#define SMART(field, key, label, how)                                                                      \
-	{ key, offsetof(struct nvio_log_smart, field), sizeof(((struct nvio_log_smart *)0)->field), how, label }
+#define SMART(field, key, label, how)                                                                        \
+	{                                                                                                    \
+		key, offsetof(struct nvio_log_smart, field), sizeof(((struct nvio_log_smart *)0)->field),    \
+			how, label                                                                           \
+	}
 
 static const struct cli_field smart_fields[] = {
-	{ "critical_warning", offsetof(struct nvio_log_smart, critical_warning), 1, CLI_SHOW_HEX, "critical warning",
-	  NVIO_BITS_CRITICAL_WARNING + 1 },
+	{ "critical_warning", offsetof(struct nvio_log_smart, critical_warning), 1, CLI_SHOW_HEX,
+		"critical warning", NVIO_BITS_CRITICAL_WARNING + 1 },
 	SMART(temperature, "temperature", "temperature", CLI_SHOW_KELVIN),
 	SMART(available_spare, "avail_spare", "available spare, %", CLI_SHOW_DEC),
 	SMART(spare_threshold, "spare_thresh", "spare threshold, %", CLI_SHOW_DEC),
 	SMART(percentage_used, "percent_used", "used, %", CLI_SHOW_DEC),
-	SMART(endurance_group_warning, "endurance_grp_critical_warning_summary", "endurance groups' warnings", CLI_SHOW_HEX),
+	SMART(endurance_group_warning, "endurance_grp_critical_warning_summary", "endurance groups' warnings",
+		CLI_SHOW_HEX),
 	SMART(data_units_read, "data_units_read", "data units read", CLI_SHOW_DEC),
 	SMART(data_units_written, "data_units_written", "data units written", CLI_SHOW_DEC),
 	SMART(host_reads, "host_read_commands", "read commands", CLI_SHOW_DEC),
@@ -33,7 +37,8 @@ static const struct cli_field smart_fields[] = {
 	SMART(media_errors, "media_errors", "media errors", CLI_SHOW_DEC),
 	SMART(error_log_entries, "num_err_log_entries", "error log entries", CLI_SHOW_DEC),
 	SMART(warning_temp_minutes, "warning_temp_time", "minutes above warning temperature", CLI_SHOW_DEC),
-	SMART(critical_temp_minutes, "critical_comp_time", "minutes above critical temperature", CLI_SHOW_DEC),
+	SMART(critical_temp_minutes, "critical_comp_time", "minutes above critical temperature",
+		CLI_SHOW_DEC),
 	SMART(tmt1_count, "thm_temp1_trans_count", "light throttling, times", CLI_SHOW_DEC),
 	SMART(tmt2_count, "thm_temp2_trans_count", "heavy throttling, times", CLI_SHOW_DEC),
 	SMART(tmt1_seconds, "thm_temp1_total_time", "light throttling, seconds", CLI_SHOW_DEC),
@@ -45,7 +50,8 @@ static void print_units(const char *what, nvio_le128 units)
 {
 	char text[32];
 
-	printf("%-35s: %s\n", what, cli_bytes(text, sizeof(text), (double)nvio_get_le128_low(units, NULL) * 512000));
+	printf("%-34s: %s\n", what,
+		cli_bytes(text, sizeof(text), (double)nvio_get_le128_low(units, NULL) * 512000));
 }
 
 static void print_smart(const struct nvio_log_smart *log)
@@ -57,7 +63,7 @@ static void print_smart(const struct nvio_log_smart *log)
 		int kelvin = nvio_get_le16(log->temp_sensor[i]);
 
 		if (kelvin)
-			printf("temperature sensor %d%15s : %d C (%d K)\n", i + 1, "", kelvin - 273, kelvin);
+			printf("temperature sensor %d%14s: %d C (%d K)\n", i + 1, "", kelvin - 273, kelvin);
 	}
 }
 
@@ -105,7 +111,8 @@ static void print_error(size_t i, const struct nvio_log_error *e)
 	printf("  error count    : %" PRIu64 "\n", nvio_get_le64(e->error_count));
 	printf("  queue          : %u\n", nvio_get_le16(e->sqid));
 	printf("  command        : %#x\n", nvio_get_le16(e->cid));
-	printf("  status         : %#x (%s)\n", nvio_cqe_status_sf(status), nvio_status_str(nvio_cqe_status_sf(status)));
+	printf("  status         : %#x (%s)\n", nvio_cqe_status_sf(status),
+		nvio_status_str(nvio_cqe_status_sf(status)));
 	printf("  phase tag      : %u\n", nvio_cqe_status_phase(status));
 	if (at == NVIO_PARM_LOC_NONE)
 		printf("  bad parameter  : none\n");
@@ -179,7 +186,8 @@ static int run_error_log(void)
 	if (!log)
 		status = cli_fail("out of memory");
 	else if (nvio_await(nvio_ctrlr_get_log(dev.ctrlr, NVIO_LID_ERROR, NVIO_NSID_ALL, 0, log,
-		(uint32_t)(error_entries * sizeof(*log)), &op), &op))
+				    (uint32_t)(error_entries * sizeof(*log)), &op),
+			 &op))
 		status = cli_fail_op(&op, "get log page, %s", nvio_log_str(NVIO_LID_ERROR));
 	else
 		show_errors(log, error_entries);
@@ -189,13 +197,14 @@ static int run_error_log(void)
 }
 
 static const struct cli_opt smart_opts[] = {
-	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "of this namespace (default: 0xffffffff, the controller)",
-	  .max = UINT32_MAX },
+	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID",
+		"of this namespace (default: 0xffffffff, the controller)", .max = UINT32_MAX },
 	{ NULL },
 };
 
 static const struct cli_opt error_opts[] = {
-	{ "log-entries", 'e', CLI_NUMBER, &error_entries, "N", "the newest N (default, and at most: all there are)", .min = 1 },
+	{ "log-entries", 'e', CLI_NUMBER, &error_entries, "N",
+		"the newest N (default, and at most: all there are)", .min = 1 },
 	{ NULL },
 };
 

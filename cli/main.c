@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command-line tool: finds the subcommand, has its options parsed, runs it, and sees that its output got out. */
+/*
+ * The command-line tool: finds the subcommand, has its options parsed, runs it, and sees that its output got
+ * out.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,19 +13,34 @@
 struct cli_args cli = { .nsid = CLI_UNSET, .log_level = NVIO_LOG_WARN };
 
 const struct cli_cmd *const cli_cmds[] = {
-	&cli_list, &cli_id_ctrlr, &cli_id_ns, &cli_list_ns, &cli_smart_log, &cli_error_log, &cli_get_feature, &cli_read,
-	&cli_write, &cli_compare, &cli_flush, &cli_dsm, &cli_write_zeroes, &cli_admin_passthru, &cli_perf, &cli_version,
+	&cli_list,
+	&cli_id_ctrlr,
+	&cli_id_ns,
+	&cli_list_ns,
+	&cli_smart_log,
+	&cli_error_log,
+	&cli_get_feature,
+	&cli_read,
+	&cli_write,
+	&cli_compare,
+	&cli_flush,
+	&cli_dsm,
+	&cli_write_zeroes,
+	&cli_admin_passthru,
+	&cli_perf,
+	&cli_version,
 	NULL,
 };
 
 static void overview(FILE *f)
 {
 	fprintf(f, "Usage: nvio SUBCOMMAND [DEVICE] [OPTION]...\n"
-		"User-space NVMe: look at controllers and move data, without the kernel's driver.\n\n"
-		"Subcommands:\n");
+		   "User-space NVMe: look at controllers and move data, without the kernel's driver.\n\n"
+		   "Subcommands:\n");
 	for (const struct cli_cmd *const *c = cli_cmds; *c; c++)
 		fprintf(f, "  %-16s %s\n", (*c)->name, (*c)->what);
-	fprintf(f, "\nDEVICE is a transport id in one argument: 'trtype:LOOP traddr:disk.img', or short:\n"
+	fprintf(f,
+		"\nDEVICE is a transport id in one argument: 'trtype:LOOP traddr:disk.img', or short:\n"
 		"  loop:disk.img         a software drive over an image; loop:disk.img?size=1G makes the image\n"
 		"  loop:ram:256M         one over memory, gone with the command\n"
 		"  loop:null:1G          one that swallows writes and reads as zeros\n"
@@ -40,7 +58,10 @@ static const struct cli_cmd *find(const char *name)
 	return NULL;
 }
 
-/* Output that was lost is a failure like any other: a full disk behind `nvio ... > file`, or a reader that went away. */
+/*
+ * Output that was lost is a failure like any other: a full disk behind `nvio ... > file`, or a reader that
+ * went away.
+ */
 static int finish(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {

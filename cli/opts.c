@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Options, all from tables: a subcommand's own and the common ones. The same rows make the parser (getopt_long), the
- * checks of values and the help, so that none of them can say something else than the others.
+ * Options, all from tables: a subcommand's own and the common ones. The same rows make the parser
+ * (getopt_long), the checks of values and the help, so that none of them can say something else than the
+ * others.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,8 @@ static const char *const levels[] = { "error", "warn", "notice", "info", "debug"
 
 static const struct cli_opt common[] = {
 	{ "output-format", 'o', CLI_WORD, &cli.json, "FORMAT", "normal (default) or json", formats },
-	{ "log-level", 0, CLI_WORD, &cli.log_level, "LEVEL", "error, warn (default), notice, info or debug", levels },
+	{ "log-level", 0, CLI_WORD, &cli.log_level, "LEVEL", "error, warn (default), notice, info or debug",
+		levels },
 	{ "help", 'h', CLI_HELP, NULL, NULL, "this" },
 	{ NULL },
 };
@@ -38,7 +40,8 @@ static const struct cli_opt decode[] = {
 };
 
 static const struct cli_opt steps[] = {
-	{ "verbose", 'v', CLI_FLAG, &cli.verbose, NULL, "tell each step on standard error (--log-level info)" },
+	{ "verbose", 'v', CLI_FLAG, &cli.verbose, NULL,
+		"tell each step on standard error (--log-level info)" },
 	{ NULL },
 };
 
@@ -62,12 +65,14 @@ static void help(const struct cli_opt *const *rows, size_t n)
 {
 	static const char *const devices[] = { "", " DEVICE", " [DEVICE]..." };
 
-	printf("Usage: nvio %s%s [OPTION]...\n%s.\n\nOptions:\n", cli.cmd->name, devices[cli.cmd->devices], cli.cmd->what);
+	printf("Usage: nvio %s%s [OPTION]...\n%s.\n\nOptions:\n", cli.cmd->name, devices[cli.cmd->devices],
+		cli.cmd->what);
 	for (size_t i = 0; i < n; i++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", rows[i]->key ? '-' : ' ', rows[i]->key ? rows[i]->key : ' ',
-			rows[i]->key ? "," : " ", rows[i]->name, rows[i]->arg ? " " : "", rows[i]->arg ? rows[i]->arg : "");
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", rows[i]->key ? '-' : ' ',
+			rows[i]->key ? rows[i]->key : ' ', rows[i]->key ? "," : " ", rows[i]->name,
+			rows[i]->arg ? " " : "", rows[i]->arg ? rows[i]->arg : "");
 		printf("  %-26s %s%s\n", left, rows[i]->help, rows[i]->required ? " (required)" : "");
 	}
 	if (cli.cmd->devices != CLI_DEVICE_NONE)
@@ -79,7 +84,7 @@ static void help(const struct cli_opt *const *rows, size_t n)
 /* By hand, since strtoull() takes signs, blanks, and a leading 0 for octal. */
 int cli_opts_number(const char *text, bool suffix, uint64_t *value)
 {
-	static const char units[] = "kMGT";
+	static const char units[] = "kMGTP";
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	const char *set = hex ? "0123456789abcdefABCDEF" : "0123456789";
 	const char *start = text + (hex ? 2 : 0);
@@ -126,11 +131,12 @@ static int set_number(const struct cli_opt *o, const char *text, uint64_t *to)
 	if (rc == -ERANGE)
 		return bad_value(o, text, "is too large");
 	if (rc)
-		return bad_value(o, text, suffix ? "is not a size: a number, and perhaps k, M, G or T behind it" :
-			"is not a number: decimal, or hexadecimal with 0x");
+		return bad_value(o, text,
+			suffix ? "is not a size: a number, and perhaps k, M, G, T or P behind it"
+			       : "is not a number: decimal, or hexadecimal with 0x");
 	if (v < o->min || v > max)
-		return cli_usage("--%s: %s is out of range: %llu to %llu", o->name, text, (unsigned long long)o->min,
-			(unsigned long long)max);
+		return cli_usage("--%s: %s is out of range: %llu to %llu", o->name, text,
+			(unsigned long long)o->min, (unsigned long long)max);
 	*to = v;
 	return CLI_OK;
 }
@@ -189,23 +195,14 @@ static int set_word(const struct cli_opt *o, const char *text, unsigned *to)
 static int set(const struct cli_opt *o, const char *text)
 {
 	switch (o->kind) {
-	case CLI_FLAG:
-		*(bool *)o->to = true;
-		return CLI_OK;
+	case CLI_FLAG: *(bool *)o->to = true; return CLI_OK;
 	case CLI_NUMBER:
-	case CLI_SIZE:
-		return set_number(o, text, o->to);
-	case CLI_SECONDS:
-		return set_seconds(o, text, o->to);
-	case CLI_TEXT:
-		*(const char **)o->to = text;
-		return CLI_OK;
-	case CLI_WORD:
-		return set_word(o, text, o->to);
-	case CLI_NUMBERS:
-		return set_numbers(o, text, o->to);
-	case CLI_HELP:
-		break;
+	case CLI_SIZE: return set_number(o, text, o->to);
+	case CLI_SECONDS: return set_seconds(o, text, o->to);
+	case CLI_TEXT: *(const char **)o->to = text; return CLI_OK;
+	case CLI_WORD: return set_word(o, text, o->to);
+	case CLI_NUMBERS: return set_numbers(o, text, o->to);
+	case CLI_HELP: break;
 	}
 	return CLI_OK;
 }
@@ -219,7 +216,9 @@ static int check_devices(int argc, char **argv)
 	if (cli.cmd->devices == CLI_DEVICE_NONE && argc)
 		return cli_usage("'%s' is too much: there is no argument", argv[0]);
 	if (cli.cmd->devices == CLI_DEVICE_ONE && argc > 1)
-		return cli_usage("'%s' is too much: one DEVICE is enough (a transport id of several words needs quotes)", argv[1]);
+		return cli_usage(
+			"'%s' is too much: one DEVICE is enough (a transport id of several words needs quotes)",
+			argv[1]);
 	return CLI_OK;
 }
 
@@ -257,8 +256,8 @@ int cli_opts_parse(int argc, char **argv, bool *done)
 	int c, status;
 
 	for (size_t i = 0; i < n; i++) {
-		longs[i] = (struct option){ rows[i]->name, rows[i]->arg ? required_argument : no_argument, NULL,
-			LONG_BASE + (int)i };
+		longs[i] = (struct option){ rows[i]->name, rows[i]->arg ? required_argument : no_argument,
+			NULL, LONG_BASE + (int)i };
 		if (!rows[i]->key)
 			continue;
 		*s++ = rows[i]->key;

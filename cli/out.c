@@ -54,7 +54,8 @@ static void explain(const struct cli_field *f, uint32_t v)
 {
 	for (unsigned bit = 0; bit < 32; bit++) {
 		if (v >> bit & 1)
-			printf("  %-8s  bit %u: %s\n", "", bit, nvio_bit_str((enum nvio_bits)(f->bits - 1), bit));
+			printf("  %-8s  bit %u: %s\n", "", bit,
+				nvio_bit_str((enum nvio_bits)(f->bits - 1), bit));
 	}
 }
 
@@ -73,15 +74,11 @@ static void print_one(const struct cli_field *f, const void *data)
 		hex(text, p, f->bytes, f->show);
 		printf("%s\n", text);
 		break;
-	case CLI_SHOW_HEX:
-		printf("%#" PRIx64 "\n", (uint64_t)number(f, data));
-		break;
+	case CLI_SHOW_HEX: printf("%#" PRIx64 "\n", (uint64_t)number(f, data)); break;
 	case CLI_SHOW_KELVIN:
 		printf("%d C (%u K)\n", (int)number(f, data) - 273, (unsigned)number(f, data));
 		break;
-	case CLI_SHOW_DEC:
-		printf("%s\n", decimal(text + sizeof(text), number(f, data)));
-		break;
+	case CLI_SHOW_DEC: printf("%s\n", decimal(text + sizeof(text), number(f, data))); break;
 	}
 }
 
@@ -128,7 +125,8 @@ void cli_fields_json(json_t *object, const struct cli_field *fields, size_t n, c
 			break;
 		default:
 			v = number(f, data);
-			cli_json_set(object, f->key, v > UINT64_MAX ? json_real((double)v) : cli_json_u64((uint64_t)v));
+			cli_json_set(object, f->key,
+				v > UINT64_MAX ? json_real((double)v) : cli_json_u64((uint64_t)v));
 			break;
 		}
 	}

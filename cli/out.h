@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Results, for people and as JSON. What a controller returns is described once, as a table of fields, and printed
- * either way from there.
+ * Results, for people and as JSON. What a controller returns is described once, as a table of fields, and
+ * printed either way from there.
  */
 #ifndef CLI_OUT_H
 #define CLI_OUT_H
@@ -34,12 +34,13 @@ struct cli_field {
 
 /* A row of a table over `struct s`, the key being the field's own name or another one. */
 #define CLI_FIELD(s, field, how) { #field, offsetof(struct s, field), sizeof(((struct s *)0)->field), how }
-#define CLI_FIELD_AS(s, field, key, how) { key, offsetof(struct s, field), sizeof(((struct s *)0)->field), how }
+#define CLI_FIELD_AS(s, field, key, how)                                                                   \
+	{ key, offsetof(struct s, field), sizeof(((struct s *)0)->field), how }
 #define CLI_FIELD_BITS(s, field, which)                                                                    \
 	{ #field, offsetof(struct s, field), sizeof(((struct s *)0)->field), CLI_SHOW_HEX, NULL, (which) + 1 }
 
-/* "label : value" lines; with cli.verbose the bits, in words, below. */
-void cli_fields_print(const struct cli_field *fields, size_t n, const void *data); /* as wide as the longest label */
+/* "label : value" lines, as wide as the longest label; with cli.verbose the bits, in words, below. */
+void cli_fields_print(const struct cli_field *fields, size_t n, const void *data);
 void cli_fields_json(json_t *object, const struct cli_field *fields, size_t n, const void *data);
 
 /* object[key] = value, which becomes the object's. Running out of memory ends the program, with a message. */

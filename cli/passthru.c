@@ -75,7 +75,7 @@ static void show(const struct nvio_cpl *cpl, const void *data)
 		return;
 	}
 	if (!cli.json) {
-		printf("opcode %#04" PRIx64 " (%s): success, result %#010" PRIx32 "\n", args.opcode,
+		printf("opcode 0x%02" PRIx64 " (%s): success, result 0x%08" PRIx32 "\n", args.opcode,
 			nvio_admin_opcode_str((uint8_t)args.opcode), cpl->dw0);
 		cli_hexdump(data, len);
 		return;
@@ -107,7 +107,8 @@ static int submit(struct cli_dev *dev, void *data)
 
 	op.timeout_us = args.timeout_ms * 1000;
 	if (nvio_await(nvio_ctrlr_admin(dev->ctrlr, &cmd, data, args.data_len, &op), &op))
-		return cli_fail_op(&op, "opcode %#04" PRIx64 " (%s)", args.opcode, nvio_admin_opcode_str((uint8_t)args.opcode));
+		return cli_fail_op(&op, "opcode 0x%02" PRIx64 " (%s)", args.opcode,
+			nvio_admin_opcode_str((uint8_t)args.opcode));
 	show(&op.cpl, data);
 	return CLI_OK;
 }
@@ -137,11 +138,16 @@ static int run_admin_passthru(void)
 	return status;
 }
 
-#define DWORD(name, field) { name, 0, CLI_NUMBER, &args.field, "N", "command dword", .max = UINT32_MAX }
+#define DWORD(name, field)                                                                                   \
+	{                                                                                                    \
+		name, 0, CLI_NUMBER, &args.field, "N", "command dword", .max = UINT32_MAX                    \
+	}
 
 static const struct cli_opt passthru_opts[] = {
-	{ "opcode", 'O', CLI_NUMBER, &args.opcode, "N", "the command's opcode", .max = 255, .required = true },
-	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "the command's namespace (default: 0)", .max = UINT32_MAX },
+	{ "opcode", 'O', CLI_NUMBER, &args.opcode, "N", "the command's opcode", .max = 255,
+		.required = true },
+	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID", "the command's namespace (default: 0)",
+		.max = UINT32_MAX },
 	DWORD("cdw2", cdw2),
 	DWORD("cdw3", cdw3),
 	DWORD("cdw10", cdw10),
@@ -153,10 +159,12 @@ static const struct cli_opt passthru_opts[] = {
 	{ "data-len", 'l', CLI_SIZE, &args.data_len, "BYTES", "bytes of data", .max = DATA_MAX },
 	{ "read", 'r', CLI_FLAG, &args.read, NULL, "the data comes from the controller" },
 	{ "write", 'w', CLI_FLAG, &args.write, NULL, "the data goes to the controller" },
-	{ "input-file", 'i', CLI_TEXT, &args.input, "FILE", "the data of --write (default: -, standard input)" },
-	{ "raw-binary", 'b', CLI_FLAG, &args.raw, NULL, "print the data that was read as it is, and nothing else" },
-	{ "timeout", 't', CLI_NUMBER, &args.timeout_ms, "MS", "milliseconds that the command may take (default: 60000)",
-	  .min = 1, .max = UINT32_MAX },
+	{ "input-file", 'i', CLI_TEXT, &args.input, "FILE",
+		"the data of --write (default: -, standard input)" },
+	{ "raw-binary", 'b', CLI_FLAG, &args.raw, NULL,
+		"print the data that was read as it is, and nothing else" },
+	{ "timeout", 't', CLI_NUMBER, &args.timeout_ms, "MS",
+		"milliseconds that the command may take (default: 60000)", .min = 1, .max = UINT32_MAX },
 	{ NULL },
 };
 

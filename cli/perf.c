@@ -18,7 +18,12 @@ static struct {
 	uint64_t depth, bs, ios, read_percent, size, seed;
 	double time_s;
 	bool verify;
-} args = { .rw = PERF_RANDREAD, .depth = 32, .bs = 4096, .ios = CLI_UNSET, .read_percent = CLI_UNSET, .size = CLI_UNSET,
+} args = { .rw = PERF_RANDREAD,
+	.depth = 32,
+	.bs = 4096,
+	.ios = CLI_UNSET,
+	.read_percent = CLI_UNSET,
+	.size = CLI_UNSET,
 	.seed = CLI_UNSET };
 
 static int check_args(void)
@@ -39,7 +44,8 @@ static int prepare(struct perf *p)
 	uint64_t have = nvio_ns_size_bytes(p->dev->ns), size = args.size == CLI_UNSET ? have : args.size;
 
 	if (args.bs % block)
-		return cli_fail("--bs %" PRIu64 " is not a multiple of the block size, %" PRIu32, args.bs, block);
+		return cli_fail(
+			"--bs %" PRIu64 " is not a multiple of the block size, %" PRIu32, args.bs, block);
 	if (size > have)
 		return cli_fail("--size %" PRIu64 " is more than the namespace has, %" PRIu64, size, have);
 	if (p->verify && args.size == CLI_UNSET && size > VERIFY_BYTES) {
@@ -55,8 +61,8 @@ static int prepare(struct perf *p)
 		return cli_fail("--verify: blocks of %" PRIu32 " bytes are too large", block);
 	/* One unit has at most one I/O at a time. */
 	if (p->verify && p->depth > p->units)
-		return cli_fail("--verify: %" PRIu64 " bytes hold %" PRIu64 " I/Os, fewer than --qd %" PRIu32, size, p->units,
-			p->depth);
+		return cli_fail("--verify: %" PRIu64 " bytes hold %" PRIu64 " I/Os, fewer than --qd %" PRIu32,
+			size, p->units, p->depth);
 	if (p->verify)
 		return perf_verify_init(&p->pattern, p->units, block, p->bs / block, p->seed);
 	return CLI_OK;
@@ -87,7 +93,8 @@ static void report(const struct perf *p)
 {
 	char rate[32];
 
-	printf("%s, %" PRIu32 " bytes, queue depth %" PRIu32 ": %" PRIu64 " I/Os in %.3f s, %" PRIu64 " errors\n",
+	printf("%s, %" PRIu32 " bytes, queue depth %" PRIu32 ": %" PRIu64 " I/Os in %.3f s, %" PRIu64
+	       " errors\n",
 		rw_names[p->rw], p->bs, p->depth, p->done, p->elapsed_s, p->errors);
 	printf("  IOPS       %.0f\n", per_second(p, (double)p->done));
 	printf("  bandwidth  %s/s\n", cli_bytes(rate, sizeof(rate), per_second(p, (double)p->done * p->bs)));
@@ -178,15 +185,21 @@ static int run_perf(void)
 
 static const struct cli_opt perf_opts[] = {
 	CLI_OPT_NSID,
-	{ "rw", 0, CLI_WORD, &args.rw, "KIND", "randread (default), randwrite, read, write or randrw", rw_names },
-	{ "qd", 'q', CLI_NUMBER, &args.depth, "N", "I/Os in flight (default: 32)", .min = 1, .max = PERF_DEPTH_MAX },
+	{ "rw", 0, CLI_WORD, &args.rw, "KIND", "randread (default), randwrite, read, write or randrw",
+		rw_names },
+	{ "qd", 'q', CLI_NUMBER, &args.depth, "N", "I/Os in flight (default: 32)", .min = 1,
+		.max = PERF_DEPTH_MAX },
 	{ "bs", 'b', CLI_SIZE, &args.bs, "BYTES", "of one I/O (default: 4k)", .min = 512, .max = 64 << 20 },
 	{ "time", 't', CLI_SECONDS, &args.time_s, "S", "how long, in seconds (default: 2)" },
 	{ "ios", 0, CLI_NUMBER, &args.ios, "N", "how many I/Os, whatever time they take", .min = 1 },
-	{ "rwmixread", 0, CLI_NUMBER, &args.read_percent, "PERCENT", "reads of randrw (default: 50)", .max = 100 },
-	{ "size", 0, CLI_SIZE, &args.size, "BYTES", "use the first BYTES of the namespace (default: all)", .min = 512 },
-	{ "seed", 0, CLI_NUMBER, &args.seed, "N", "of the random numbers (default: the time)", .max = INT64_MAX },
-	{ "verify", 0, CLI_FLAG, &args.verify, NULL, "write a pattern, and check each read and in the end everything" },
+	{ "rwmixread", 0, CLI_NUMBER, &args.read_percent, "PERCENT", "reads of randrw (default: 50)",
+		.max = 100 },
+	{ "size", 0, CLI_SIZE, &args.size, "BYTES", "use the first BYTES of the namespace (default: all)",
+		.min = 512 },
+	{ "seed", 0, CLI_NUMBER, &args.seed, "N", "of the random numbers (default: the time)",
+		.max = INT64_MAX },
+	{ "verify", 0, CLI_FLAG, &args.verify, NULL,
+		"write a pattern, and check each read and in the end everything" },
 	{ NULL },
 };
 

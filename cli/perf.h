@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `nvio perf` in three parts: what is asked for and the report (perf.c), the loop (perf_run.c), the pattern (perf_verify.c). */
+/*
+ * `nvio perf` in three parts: what is asked for and the report (perf.c), the loop (perf_run.c), the pattern
+ * (perf_verify.c).
+ */
 #ifndef CLI_PERF_H
 #define CLI_PERF_H
 
@@ -52,10 +55,14 @@ struct perf {
 	struct perf_verify pattern;
 };
 
-/* Measures. CLI_OK, CLI_FAILED on errors, CLI_DIFFERS on data that is not what was written. The results count in any case. */
+/*
+ * Measures. CLI_OK, CLI_FAILED on errors, CLI_DIFFERS on data that is not what was written. The results count
+ * in any case.
+ */
 int perf_run(struct perf *p);
 
-int perf_verify_init(struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks, uint64_t seed);
+int perf_verify_init(struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks,
+	uint64_t seed);
 void perf_verify_fini(struct perf_verify *v);
 /* Fills the buffer of a write to the unit; `generation` is what it will hold once the write has succeeded. */
 uint32_t perf_verify_fill(struct perf_verify *v, void *buf, uint64_t unit);

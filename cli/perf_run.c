@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The loop of `nvio perf`: as many slots as the depth, each with its op and its buffer; a completion submits the slot's
- * next I/O from within the callback. One reading of the clock both ends one I/O and begins the next.
+ * The loop of `nvio perf`: as many slots as the depth, each with its op and its buffer; a completion submits
+ * the slot's next I/O from within the callback. One reading of the clock both ends one I/O and begins the
+ * next.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,7 +27,8 @@ struct slot {
 	bool is_write;
 };
 
-/* What one phase does: the measurement itself, or writing and reading all of the region before and after it. */
+/* What one phase does: the measurement itself, or writing and reading all of the region before and after it.
+ */
 enum phase {
 	PHASE_MEASURE,
 	PHASE_FILL,
@@ -38,10 +40,10 @@ struct run {
 	enum phase phase;
 	struct slot *slots;
 	uint8_t *memory;
-	uint8_t *busy;          /* verify: a bit for each unit with an I/O in flight */
+	uint8_t *busy; /* verify: a bit for each unit with an I/O in flight */
 	uint64_t random;
-	uint64_t next_unit;     /* sequential phases */
-	uint64_t left;          /* I/Os still to be submitted; CLI_UNSET: until the time is over */
+	uint64_t next_unit; /* sequential phases */
+	uint64_t left;	    /* I/Os still to be submitted; CLI_UNSET: until the time is over */
 	uint64_t end_ns;
 	uint32_t in_flight;
 	uint64_t errors;
@@ -62,7 +64,10 @@ static bool is_busy(const struct run *r, uint64_t unit)
 	return r->busy[unit / 8] >> unit % 8 & 1;
 }
 
-/* With verify no two I/Os may be on one unit: which of them was last could not be known. There are more units than slots. */
+/*
+ * With verify no two I/Os may be on one unit: which of them was last could not be known. There are more units
+ * than slots.
+ */
 static uint64_t pick_free(struct run *r, uint64_t unit)
 {
 	while (is_busy(r, unit))
@@ -134,7 +139,7 @@ static void verify_completed(struct run *r, struct slot *s)
 {
 	struct perf_verify *v = &r->p->pattern;
 
-	r->busy[s->unit / 8] &= (uint8_t)~(1u << s->unit % 8);
+	r->busy[s->unit / 8] &= (uint8_t) ~(1u << s->unit % 8);
 	if (s->is_write)
 		v->generation[s->unit] = s->op.status ? 0 : s->generation;
 	else if (!s->op.status)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pattern of `nvio perf --verify`. Each block begins with its own address and the generation of its write, so that
- * a block in the wrong place and a write that got lost can be told from each other; the rest follows from the two and the
- * seed, and the last word is a checksum, so that a torn block can be told from both.
+ * The pattern of `nvio perf --verify`. Each block begins with its own address and the generation of its
+ * write, so that a block in the wrong place and a write that got lost can be told from each other; the rest
+ * follows from the two and the seed, and the last word is a checksum, so that a torn block can be told from
+ * both.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,7 +51,8 @@ static void fill_block(uint64_t *word, size_t words, uint64_t lba, uint32_t gene
 	word[words - 1] = checksum(word, words - 1);
 }
 
-int perf_verify_init(struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks, uint64_t seed)
+int perf_verify_init(
+	struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks, uint64_t seed)
 {
 	memset(v, 0, sizeof(*v));
 	v->generation = calloc(units, sizeof(*v->generation));
@@ -76,8 +78,8 @@ uint32_t perf_verify_fill(struct perf_verify *v, void *buf, uint64_t unit)
 	/* 0 means "not written by us". */
 	v->next = generation == UINT32_MAX ? 1 : generation + 1;
 	for (uint32_t i = 0; i < v->blocks; i++)
-		fill_block((uint64_t *)((uint8_t *)buf + (size_t)i * v->block_size), v->block_size / 8, unit * v->blocks + i,
-			generation, v->seed);
+		fill_block((uint64_t *)((uint8_t *)buf + (size_t)i * v->block_size), v->block_size / 8,
+			unit * v->blocks + i, generation, v->seed);
 	return generation;
 }
 
@@ -91,11 +93,13 @@ static void tell(const struct perf_verify *v, const uint64_t *got, const uint64_
 	while (at < words - 1 && got[at] == want[at])
 		at++;
 	if (got[words - 1] == checksum(got, words - 1) && g.seed == w.seed)
-		cli_note("block %" PRIu64 ": expected generation %" PRIu64 ", got block %" PRIu64 " of generation %" PRIu64, w.lba,
-			w.generation, g.lba, g.generation);
+		cli_note("block %" PRIu64 ": expected generation %" PRIu64 ", got block %" PRIu64
+			 " of generation %" PRIu64,
+			w.lba, w.generation, g.lba, g.generation);
 	else
-		cli_note("block %" PRIu64 ": expected generation %" PRIu64 ", got damaged data: from byte %zu on, expected %016"
-			PRIx64 ", got %016" PRIx64, w.lba, w.generation, at * 8, want[at], got[at]);
+		cli_note("block %" PRIu64 ": expected generation %" PRIu64
+			 ", got damaged data: from byte %zu on, expected %016" PRIx64 ", got %016" PRIx64,
+			w.lba, w.generation, at * 8, want[at], got[at]);
 }
 
 void perf_verify_check(struct perf_verify *v, const void *buf, uint64_t unit)

@@ -46,7 +46,8 @@ void progress_show(struct progress *p, uint64_t done)
 		fprintf(stderr, "\r%s: %s, %s/s \033[K", p->verb, have, rate);
 	else
 		fprintf(stderr, "\r%s: %s of %s (%.0f %%), %s/s \033[K", p->verb, have,
-			cli_bytes(all, sizeof(all), (double)p->expected), 100.0 * (double)done / (double)p->expected, rate);
+			cli_bytes(all, sizeof(all), (double)p->expected),
+			100.0 * (double)done / (double)p->expected, rate);
 }
 
 double progress_end(struct progress *p)

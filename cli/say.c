@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages of the tool: one line each, on standard error, with the tool's and the subcommand's name in front. */
+/* Messages of the tool: one line each, on standard error, with the tool's and the subcommand's name in front.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 

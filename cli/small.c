@@ -8,7 +8,10 @@
 #include "cli.h"
 #include "out.h"
 
-/* Blocks of one nvio_ns_write_zeroes(); the library splits it further. Bounds how long a deadline has to cover. */
+/*
+ * Blocks of one nvio_ns_write_zeroes(); the library splits it further. Bounds how long a deadline has to
+ * cover.
+ */
 #define ZEROES_STEP (1u << 20)
 
 static void show_range(const char *what, uint64_t lba, uint64_t blocks)
@@ -62,8 +65,8 @@ static int run_dsm(void)
 	if (!dsm.deallocate)
 		return cli_usage("--ad is missing: deallocating is what can be done with the ranges");
 	if (dsm.starts.count != dsm.blocks.count)
-		return cli_usage("--slbs has %zu numbers and --blocks %zu; they come in pairs", dsm.starts.count,
-			dsm.blocks.count);
+		return cli_usage("--slbs has %zu numbers and --blocks %zu; they come in pairs",
+			dsm.starts.count, dsm.blocks.count);
 	status = cli_dev_open_ns_arg(&dev);
 	if (status)
 		return status;
@@ -73,7 +76,8 @@ static int run_dsm(void)
 		total += ranges[i].nblocks;
 		status = cli_dev_check_range(&dev, ranges[i].lba, ranges[i].nblocks);
 	}
-	if (!status && nvio_await(nvio_ns_deallocate(dev.ns, dev.qp, ranges, (uint32_t)dsm.starts.count, &op), &op))
+	if (!status &&
+		nvio_await(nvio_ns_deallocate(dev.ns, dev.qp, ranges, (uint32_t)dsm.starts.count, &op), &op))
 		status = cli_fail_op(&op, "deallocate");
 	if (!status)
 		show_range("deallocated", ranges[0].lba, total);
@@ -123,8 +127,8 @@ static int run_version(void)
 	json_t *root, *features;
 
 	if (!cli.json) {
-		printf("nvio %d.%d.%d, library %s\n", NVIO_VERSION_MAJOR, NVIO_VERSION_MINOR, NVIO_VERSION_PATCH,
-			nvio_version());
+		printf("nvio %d.%d.%d, library %s\n", NVIO_VERSION_MAJOR, NVIO_VERSION_MINOR,
+			NVIO_VERSION_PATCH, nvio_version());
 		for (const struct nvio_feature *f = nvio_features(); f->name; f++)
 			printf("  %-10s %-3s  %s\n", f->name, f->built_in ? "yes" : "no", f->what);
 		return CLI_OK;
@@ -146,17 +150,18 @@ static const struct cli_opt flush_opts[] = {
 static const struct cli_opt dsm_opts[] = {
 	CLI_OPT_NSID,
 	{ "ad", 'd', CLI_FLAG, &dsm.deallocate, NULL, "deallocate the ranges: their content is given up" },
-	{ "slbs", 's', CLI_NUMBERS, &dsm.starts, "LIST", "the first block of each range: 0,8,100", .required = true },
-	{ "blocks", 'b', CLI_NUMBERS, &dsm.blocks, "LIST", "the number of blocks of each range: 8,8,1", .min = 1,
-	  .max = UINT32_MAX, .required = true },
+	{ "slbs", 's', CLI_NUMBERS, &dsm.starts, "LIST", "the first block of each range: 0,8,100",
+		.required = true },
+	{ "blocks", 'b', CLI_NUMBERS, &dsm.blocks, "LIST", "the number of blocks of each range: 8,8,1",
+		.min = 1, .max = UINT32_MAX, .required = true },
 	{ NULL },
 };
 
 static const struct cli_opt zeroes_opts[] = {
 	CLI_OPT_NSID,
 	{ "start-block", 's', CLI_NUMBER, &zeroes.start, "N", "the first block (default: 0)" },
-	{ "block-count", 'c', CLI_NUMBER, &zeroes.blocks, "N", "how many blocks (1 is one; nvme-cli counts from 0)", .min = 1,
-	  .required = true },
+	{ "block-count", 'c', CLI_NUMBER, &zeroes.blocks, "N",
+		"how many blocks (1 is one; nvme-cli counts from 0)", .min = 1, .required = true },
 	{ NULL },
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ring behind read, write and compare; see stream.h. Slots are taken and retired in order, so a pipe gets its bytes
- * in order, and at most depth x chunk bytes are held however long the transfer is.
+ * The ring behind read, write and compare; see stream.h. Slots are taken and retired in order, so a pipe gets
+ * its bytes in order, and at most depth x chunk bytes are held however long the transfer is.
  *
- * A file or pipe may make us wait for as long as it likes. Meanwhile somebody has to move the I/O in flight and keep the
- * controller's session alive, so every wait for it polls.
+ * A file or pipe may make us wait for as long as it likes. Meanwhile somebody has to move the I/O in flight
+ * and keep the controller's session alive, so every wait for it polls.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +20,7 @@
 
 #define CHUNK_MAX  (1u << 20)
 #define MEMORY_MAX (64u << 20)
-#define IDLE_MS    100
+#define IDLE_MS	   100
 /* What a pipe that poll() calls writable takes for sure; more could block with nobody polling the device. */
 #define PIPE_PIECE 4096
 
@@ -36,15 +36,17 @@ struct ring {
 	struct stream *s;
 	struct progress progress;
 	uint32_t block_size;
-	uint32_t chunk;         /* bytes of a buffer, a multiple of the block */
-	bool regular;           /* the file is one, and no pipe or terminal */
+	uint32_t chunk; /* bytes of a buffer, a multiple of the block */
+	bool regular;	/* the file is one, and no pipe or terminal */
 	uint8_t *memory;
-	uint64_t lba;           /* of the next slot */
-	uint64_t head, tail;    /* slots retired, slots taken: counts, not indices */
+	uint64_t lba;	     /* of the next slot */
+	uint64_t head, tail; /* slots retired, slots taken: counts, not indices */
 	struct slot slots[STREAM_DEPTH_MAX];
 };
 
-static const char *const verbs[] = { [STREAM_READ] = "read", [STREAM_WRITE] = "write", [STREAM_COMPARE] = "compare" };
+static const char *const verbs[] = {
+	[STREAM_READ] = "read", [STREAM_WRITE] = "write", [STREAM_COMPARE] = "compare"
+};
 
 static struct slot *slot_at(struct ring *r, uint64_t count)
 {
@@ -60,7 +62,10 @@ static bool slots_pending(struct ring *r)
 	return false;
 }
 
-/* Waits until the file can be read or written, and polls the device all the while. Its failures show in the ops. */
+/*
+ * Waits until the file can be read or written, and polls the device all the while. Its failures show in the
+ * ops.
+ */
 static void wait_for_file(struct ring *r, short events)
 {
 	struct pollfd p = { .fd = r->s->fd, .events = events };
@@ -101,7 +106,8 @@ static int file_write(struct ring *r, const uint8_t *buf, size_t len)
 			buf += n;
 			len -= (size_t)n;
 		} else if (n < 0 && errno != EINTR && errno != EAGAIN) {
-			return cli_fail("%s: %s, after at least %" PRIu64 " bytes", r->s->name, strerror(errno), r->s->moved);
+			return cli_fail("%s: %s, after at least %" PRIu64 " bytes", r->s->name,
+				strerror(errno), r->s->moved);
 		}
 	}
 	return CLI_OK;
@@ -118,8 +124,8 @@ static int read_blocks(struct ring *r, void *buf, uint64_t lba, uint32_t nblocks
 }
 
 /*
- * The rest of a last block that the file fills only in part: what the device has there. Written back it stays as it
- * was, and compared it is equal.
+ * The rest of a last block that the file fills only in part: what the device has there. Written back it stays
+ * as it was, and compared it is equal.
  */
 static int fill_last_block(struct ring *r, struct slot *slot)
 {
@@ -158,7 +164,8 @@ static int submit(struct ring *r, struct slot *slot)
 		break;
 	}
 	if (rc)
-		return cli_fail_op(&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
+		return cli_fail_op(
+			&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
 	r->lba += slot->nblocks;
 	r->tail++;
 	nvio_qpair_kick(dev->qp);
@@ -178,13 +185,14 @@ static int find_difference(struct ring *r, struct slot *slot)
 	for (uint32_t i = 0; i < slot->bytes && !status; i++) {
 		if (slot->buf[i] == there[i])
 			continue;
-		*d = (struct stream_difference){ true, r->s->moved + i, slot->lba + i / r->block_size, i % r->block_size,
-			slot->buf[i], there[i] };
+		*d = (struct stream_difference){ true, r->s->moved + i, slot->lba + i / r->block_size,
+			i % r->block_size, slot->buf[i], there[i] };
 		status = CLI_DIFFERS;
 	}
 	if (!status)
-		status = cli_fail("the controller reports a difference in %" PRIu32 " blocks from block %" PRIu64
-			" on, but reads back the same data", slot->nblocks, slot->lba);
+		status = cli_fail("the controller reports a difference in %" PRIu32
+				  " blocks from block %" PRIu64 " on, but reads back the same data",
+			slot->nblocks, slot->lba);
 	nvio_mem_free(r->s->dev->env, there);
 	return status;
 }
@@ -198,7 +206,8 @@ static int retire(struct ring *r)
 	if (rc == -EILSEQ && r->s->kind == STREAM_COMPARE)
 		return find_difference(r, slot);
 	if (rc)
-		return cli_fail_op(&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
+		return cli_fail_op(
+			&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
 	if (r->s->kind == STREAM_READ)
 		status = file_write(r, slot->buf, slot->bytes);
 	if (!status)
@@ -235,8 +244,8 @@ static int from_device(struct ring *r)
 
 static int too_large(struct ring *r)
 {
-	return cli_fail("%s has more than the namespace holds: %" PRIu64 " bytes from block %" PRIu64 " on", r->s->name,
-		(nvio_ns_num_blocks(r->s->dev->ns) - r->s->lba) * r->block_size, r->s->lba);
+	return cli_fail("%s has more than the namespace holds: %" PRIu64 " bytes from block %" PRIu64 " on",
+		r->s->name, (nvio_ns_num_blocks(r->s->dev->ns) - r->s->lba) * r->block_size, r->s->lba);
 }
 
 static int to_device(struct ring *r)
@@ -272,7 +281,8 @@ static int to_device(struct ring *r)
 	while (!status && r->head < r->tail)
 		status = retire(r);
 	if (!status && left && left != CLI_UNSET)
-		status = cli_fail("%s ends after %" PRIu64 " of %" PRIu64 " bytes", r->s->name, r->s->moved, r->s->bytes);
+		status = cli_fail("%s ends after %" PRIu64 " of %" PRIu64 " bytes", r->s->name, r->s->moved,
+			r->s->bytes);
 	return status;
 }
 

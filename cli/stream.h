@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any number of bytes between a namespace and a file or pipe: several I/Os in flight over a fixed ring of buffers, in
- * order at the file's end.
+ * Any number of bytes between a namespace and a file or pipe: several I/Os in flight over a fixed ring of
+ * buffers, in order at the file's end.
  */
 #ifndef CLI_STREAM_H
 #define CLI_STREAM_H
@@ -35,7 +35,7 @@ struct stream {
 	int fd;
 	const char *name;  /* of the file, for messages */
 	uint64_t lba;      /* the first block */
-	uint64_t bytes;    /* how many; CLI_UNSET: until the file ends. A file that ends before is a failure. */
+	uint64_t bytes;    /* how many: no fewer will do; CLI_UNSET: until the file ends */
 	uint64_t expected; /* for the progress line: bytes, or CLI_UNSET when nobody knows */
 	uint32_t depth;
 

@@ -93,8 +93,8 @@ struct bdev_channel {
 	struct nvio_thread *thread;
 	struct nvio_bdev *bdev;
 	struct op_queue waiting;   /* the module had no room; in order */
-	uint32_t in_flight;        /* waiting ones included */
-	uint32_t slot;             /* index into each descriptor's in_flight */
+	size_t count_at;           /* where in each descriptor its in_flight of this channel is, in bytes */
+	unsigned slot;             /* the same as an index */
 	bool ending;               /* being destroyed: nothing is submitted any more */
 	bool resubmitting;         /* nvio_bdev_channel_ready() is at it */
 	uint64_t timer_due_ns;     /* of `timer` while it runs; 0: it does not */
@@ -110,6 +110,7 @@ enum {
 	BDEV_IO_EMULATED_ZEROES = 1 << 2, /* zeros are being written, piece by piece */
 	BDEV_IO_STEPPING = 1 << 3,       /* of these: inside submit */
 	BDEV_IO_STEPPED = 1 << 4,        /* of these: the piece ended inside submit */
+	BDEV_IO_DEADLINE = 1 << 5,       /* deadline_ns is set */
 };
 
 nvio_static_assert(sizeof(struct nvio_bdev_io) <= sizeof(((struct nvio_op *)0)->priv), "no allocation per I/O");
@@ -125,31 +126,34 @@ static inline struct nvio_op *bdev_io_op(struct nvio_bdev_io *io)
 }
 
 /* Plain load and store: the counter has one writer, and the reader (close) wants no more than a sound value. */
-static ALWAYS_INLINE void bdev_count_add(struct nvio_bdev_io *io, struct bdev_channel *ch, uint32_t n)
+static ALWAYS_INLINE void bdev_count_add(struct nvio_bdev_desc *desc, const struct bdev_channel *ch, uint32_t n)
 {
-	_Atomic uint32_t *count = &io->desc->in_flight[ch->slot].n;
+	_Atomic uint32_t *count = &((struct bdev_count *)((char *)desc + ch->count_at))->n;
 
-	ch->in_flight += n;
 	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/*
- * The status that the op gets where more than the module has a say: a deadline that has passed, the next piece of an
- * emulated write zeroes. False: the I/O goes on. io.c
- */
-bool bdev_io_settle(struct nvio_bdev_io *io, int *status);
-
-/* nvio_bdev_io_done() for modules in this library. From here on only the thread knows the op, no longer the channel. */
-static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
+/* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
+static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
-	if (unlikely(io->state | io->deadline_ns) && !bdev_io_settle(io, &status))
-		return;
-	bdev_count_add(io, ch, -1u);
+	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
+}
+
+/* The same where more than the module has a say: a deadline, a write zeroes that is being emulated. io.c */
+void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
+
+/* nvio_bdev_io_done() for modules in this library. */
+static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
+{
+	if (unlikely(io->state))
+		bdev_io_done_slow(io, status);
+	else
+		bdev_io_end(io, status);
 }
 
 /* Puts the I/O at the end of the waiting queue. channel.c */
@@ -163,7 +167,8 @@ static inline struct bdev_channel *bdev_channel_of(void *module)
 
 /* zeroes.c: begins, or goes on with, writing zeros over io->offset and io->rest. */
 void bdev_zeroes_begin(struct nvio_bdev_io *io);
-bool bdev_zeroes_next(struct nvio_bdev_io *io, int *status);
+/* A piece has ended. -EINPROGRESS: it goes on; else the status. */
+int bdev_zeroes_next(struct nvio_bdev_io *io, int status);
 
 /* registry.c; with the registry lock held */
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name);

@@ -42,7 +42,7 @@ static void timer_arm(struct bdev_channel *ch, uint64_t due_ns)
 {
 	uint64_t now;
 
-	if (!due_ns || (ch->timer_due_ns && ch->timer_due_ns <= due_ns))
+	if (ch->timer_due_ns && ch->timer_due_ns <= due_ns)
 		return;
 	now = clock_now(&ch->bdev->env->clock);
 	if (!nvio_timer_start(ch->thread, &ch->timer, due_ns > now ? DIV_ROUND_UP(due_ns - now, NS_PER_US) : 0))
@@ -60,21 +60,23 @@ static void timer_fired(struct nvio_timer *timer)
 		struct nvio_bdev_io *io = bdev_op_io(op);
 
 		next = op->next;
-		if (!io->deadline_ns)
+		if (!(io->state & BDEV_IO_DEADLINE))
 			continue;
 		if (io->deadline_ns <= now)
 			waiting_end(ch, io, -ETIMEDOUT);
 		else if (!next_ns || io->deadline_ns < next_ns)
 			next_ns = io->deadline_ns;
 	}
-	timer_arm(ch, next_ns);
+	if (next_ns)
+		timer_arm(ch, next_ns);
 }
 
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io)
 {
 	io->state |= BDEV_IO_WAITING;
 	op_queue_push(&ch->waiting, bdev_io_op(io));
-	timer_arm(ch, io->deadline_ns);
+	if (io->state & BDEV_IO_DEADLINE)
+		timer_arm(ch, io->deadline_ns);
 }
 
 void nvio_bdev_channel_ready(void *module)
@@ -120,6 +122,7 @@ static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	} else {
 		bdev->slots_used[slot / 64] |= 1ull << slot % 64;
 		ch->slot = slot;
+		ch->count_at = offsetof(struct nvio_bdev_desc, in_flight) + slot * sizeof(struct bdev_count);
 		list_push_back(&bdev->channels, &ch->link);
 	}
 	pthread_mutex_unlock(&reg->lock);
@@ -137,6 +140,9 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	struct bdev_registry *reg = bdev->env->bdevs;
 
 	pthread_mutex_lock(&reg->lock);
+	/* The module has kept its word: all I/O of this channel has ended. */
+	list_for_each(l, &bdev->descs)
+		invariant(!list_entry(l, struct nvio_bdev_desc, link)->in_flight[ch->slot].n);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
 	pthread_mutex_unlock(&reg->lock);
@@ -176,7 +182,6 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 	nvio_timer_stop(&ch->timer);
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
-	invariant(!ch->in_flight);
 	channel_leave(bdev, ch);
 }
 

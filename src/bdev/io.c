@@ -67,17 +67,6 @@ static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_c
 	return range_refuse(bdev, what, offset, len);
 }
 
-static COLD void set_deadline(struct bdev_channel *ch, struct nvio_bdev_io *io, uint64_t timeout_us)
-{
-	uint64_t timeout_ns;
-
-	if (timeout_us == UINT64_MAX)
-		return;
-	if (__builtin_mul_overflow(timeout_us, NS_PER_US, &timeout_ns))
-		timeout_ns = UINT64_MAX;
-	io->deadline_ns = clock_add(clock_now(&ch->bdev->env->clock), timeout_ns);
-}
-
 /* Every check but those of the buffer; true: sound. */
 static ALWAYS_INLINE bool io_valid(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
 	const struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
@@ -107,31 +96,66 @@ static ALWAYS_INLINE struct nvio_bdev_io *io_begin(struct nvio_bdev_desc *desc, 
 	io->len = len;
 	io->desc = desc;
 	io->channel = ch;
-	io->deadline_ns = 0;
+	/* Neighbours that are written as one. */
+	io->iovcnt = 1;
 	io->type = type;
-	io->fua = op->flags & NVIO_OP_FUA;
+	io->fua = allowed_flags(type) ? op->flags & NVIO_OP_FUA : 0;
 	io->state = 0;
+	io->reserved = 0;
 	op->cpl.answered = 0;
-	if (unlikely(op->timeout_us))
-		set_deadline(ch, io, op->timeout_us);
 	op_begin(op, &ch->pollable);
-	bdev_count_add(io, ch, 1);
+	bdev_count_add(desc, ch, 1);
 	return io;
+}
+
+static COLD void set_deadline(struct bdev_channel *ch, struct nvio_bdev_io *io, uint64_t timeout_us)
+{
+	uint64_t timeout_ns;
+
+	if (!timeout_us || timeout_us == UINT64_MAX)
+		return;
+	if (__builtin_mul_overflow(timeout_us, NS_PER_US, &timeout_ns))
+		timeout_ns = UINT64_MAX;
+	io->deadline_ns = clock_add(clock_now(&ch->bdev->env->clock), timeout_ns);
+	io->state |= BDEV_IO_DEADLINE;
+}
+
+/* The module did not take it. */
+static COLD int not_taken(struct nvio_bdev_io *io, int rc)
+{
+	if (rc == -EAGAIN)
+		bdev_io_wait(io->channel, io);
+	else
+		bdev_io_done(io, rc);
+	return 0;
+}
+
+/* With a deadline, or behind others that wait. */
+static COLD int io_submit_slow(struct nvio_bdev_io *io)
+{
+	struct bdev_channel *ch = io->channel;
+	int rc = -EAGAIN;
+
+	set_deadline(ch, io, bdev_io_op(io)->timeout_us);
+	if (!ch->waiting.head)
+		rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
+	return rc ? not_taken(io, rc) : 0;
 }
 
 static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io *io)
 {
 	const struct nvio_bdev *bdev = ch->bdev;
-	int rc = -EAGAIN;
+	int rc;
 
-	/* What waits goes first. */
-	if (likely(!ch->waiting.head))
-		rc = bdev->submit(bdev->device, ch->module, io);
-	if (unlikely(rc == -EAGAIN))
-		bdev_io_wait(ch, io);
-	else if (unlikely(rc))
-		bdev_io_done(io, rc);
-	return 0;
+	if (unlikely(bdev_io_op(io)->timeout_us | (uintptr_t)ch->waiting.head))
+		return io_submit_slow(io);
+	rc = bdev->submit(bdev->device, ch->module, io);
+	return likely(!rc) ? 0 : not_taken(io, rc);
+}
+
+static COLD int buf_refuse(enum nvio_bdev_io_type type)
+{
+	return fail(-EINVAL, "bdev: %s: the buffer is NULL", type_name(type));
 }
 
 static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *handle, enum nvio_bdev_io_type type,
@@ -141,7 +165,7 @@ static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *ha
 	struct bdev_channel *ch;
 
 	if (unlikely(!buf))
-		return fail(-EINVAL, "bdev: %s: the buffer is NULL", type_name(type));
+		return buf_refuse(type);
 	if (!io_valid(desc, handle, op, type, offset, len))
 		return io_refuse(desc, handle, op, type, offset, len);
 	ch = channel_ctx(handle);
@@ -149,7 +173,6 @@ static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *ha
 	io->one.iov_base = buf;
 	io->one.iov_len = len;
 	io->iov = &io->one;
-	io->iovcnt = 1;
 	return io_submit(ch, io);
 }
 
@@ -230,6 +253,7 @@ int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *han
 	io = io_begin(desc, ch, op, NVIO_BDEV_IO_WRITE_ZEROES, offset, len);
 	if (!(atomic_load_explicit(&ch->bdev->io_types, memory_order_relaxed) &
 	      NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES))) {
+		set_deadline(ch, io, op->timeout_us);
 		bdev_zeroes_begin(io);
 		return 0;
 	}
@@ -265,21 +289,23 @@ int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *handle, st
 	return io_submit(ch, io);
 }
 
-bool bdev_io_settle(struct nvio_bdev_io *io, int *status)
+void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 
-	if (io->state & BDEV_IO_NATIVE_ZEROES && *status == -EOPNOTSUPP) {
+	if (io->state & BDEV_IO_NATIVE_ZEROES && status == -EOPNOTSUPP) {
 		atomic_fetch_and(&ch->bdev->io_types, ~NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
 		bdev_zeroes_begin(io);
-		return false;
+		return;
 	}
-	if (io->state & BDEV_IO_EMULATED_ZEROES && !bdev_zeroes_next(io, status))
-		return false;
+	if (io->state & BDEV_IO_EMULATED_ZEROES)
+		status = bdev_zeroes_next(io, status);
+	if (status == -EINPROGRESS)
+		return;
 	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
-	if (io->deadline_ns && *status != -ECANCELED && clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
-		*status = -ETIMEDOUT;
-	return true;
+	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED && clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
+		status = -ETIMEDOUT;
+	bdev_io_end(io, status);
 }
 
 void nvio_bdev_io_done(struct nvio_bdev_io *io, int status)

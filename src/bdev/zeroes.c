@@ -22,7 +22,8 @@ static void step(struct nvio_bdev_io *io)
 	int rc;
 
 	do {
-		io->state = BDEV_IO_EMULATED_ZEROES | BDEV_IO_STEPPING;
+		io->state &= ~BDEV_IO_STEPPED;
+		io->state |= BDEV_IO_STEPPING;
 		rc = -EAGAIN;
 		if (!ch->waiting.head)
 			rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
@@ -32,7 +33,7 @@ static void step(struct nvio_bdev_io *io)
 			return;
 		}
 		if (rc) {
-			io->state = BDEV_IO_EMULATED_ZEROES;
+			io->state &= ~BDEV_IO_STEPPING;
 			bdev_io_done(io, rc);
 			return;
 		}
@@ -52,6 +53,8 @@ static bool next_piece(struct nvio_bdev_io *io)
 
 void bdev_zeroes_begin(struct nvio_bdev_io *io)
 {
+	io->state &= ~BDEV_IO_NATIVE_ZEROES;
+	io->state |= BDEV_IO_EMULATED_ZEROES;
 	io->type = NVIO_BDEV_IO_WRITE;
 	io->iov = zero_iov;
 	io->iovcnt = ZERO_IOVCNT;
@@ -60,19 +63,19 @@ void bdev_zeroes_begin(struct nvio_bdev_io *io)
 	step(io);
 }
 
-bool bdev_zeroes_next(struct nvio_bdev_io *io, int *status)
+int bdev_zeroes_next(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 
-	if (!*status && io->rest && ch->ending)
-		*status = -ECANCELED;
-	if (*status || !io->rest)
-		return true;
+	if (status || !io->rest)
+		return status;
+	if (ch->ending)
+		return -ECANCELED;
 	io->offset += io->len;
 	next_piece(io);
 	if (io->state & BDEV_IO_STEPPING)
 		io->state |= BDEV_IO_STEPPED;
 	else
 		step(io);
-	return false;
+	return -EINPROGRESS;
 }

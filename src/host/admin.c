@@ -37,17 +37,12 @@ void admin_send(struct nvio_ctrlr *c, struct admin_cmd *cmd, const struct nvio_s
 	memset(&cmd->op, 0, sizeof(cmd->op));
 	cmd->op.done = on_cmd_done;
 	/* The controller's states have deadlines of their own, Abort has its command's, and events may never come. */
-	cmd->op.timeout_us = UINT64_MAX;
+	cmd->op.timeout_us = cmd->timeout_ms ? cmd->timeout_ms * 1000ull : UINT64_MAX;
 	cmd->c = c;
 	cmd->done = done;
 	cmd->busy = true;
 	raw_describe(&cmd->op, sqe, buf, len, HOST_IO_INTERNAL);
-	if (qpair_submit_slow(c->admin, &cmd->op)) {
-		/* Only checked builds can refuse here, and only over a buffer of ours. */
-		cmd->busy = false;
-		ctrlr_fail(c, -EIO, "%s: %s: admin command %#x: %s", c->ops->name, c->trid.traddr, sqe->opc, nvio_op_strerror(&cmd->op));
-		return;
-	}
+	qpair_submit_slow(c->admin, &cmd->op);
 	c->admin->ops->kick(c->admin);
 }
 
@@ -91,6 +86,7 @@ static int admin_sort_ended(struct nvio_ctrlr *c)
 	while (!op_queue_empty(&c->admin->ended)) {
 		struct nvio_op *op = op_queue_pop(&c->admin->ended);
 
+		piece_release(c->admin, op);
 		if (op_io(op)->flags & HOST_IO_INTERNAL)
 			op_end(op, op_io(op)->error);
 		else
@@ -182,9 +178,10 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&c->lock);
-	raw_describe(op, cmd, buf, (uint32_t)len, 0);
-	rc = qpair_submit_slow(c->admin, op);
+	rc = qpair_admit(c->admin, buf, 0, len);
 	if (!rc) {
+		raw_describe(op, cmd, buf, (uint32_t)len, 0);
+		qpair_submit_slow(c->admin, op);
 		op->owner = &c->pollable;
 		c->admin->ops->kick(c->admin);
 	}

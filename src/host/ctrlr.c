@@ -242,7 +242,7 @@ int nvio_ctrlr_reset(struct nvio_ctrlr *c, struct nvio_op *op)
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&c->lock);
-	if (ctrlr_state(c) != CTRLR_READY || c->reset_op) {
+	if (!atomic_load_explicit(&c->up, memory_order_relaxed) || c->reset_op) {
 		rc = fail(-EALREADY, "reset: %s: it is %s already", c->trid.traddr, ctrlr_state_name(ctrlr_state(c)));
 	} else {
 		op_begin(op, &c->pollable);
@@ -250,7 +250,7 @@ int nvio_ctrlr_reset(struct nvio_ctrlr *c, struct nvio_op *op)
 		c->reset_op = op;
 		/* Asked for, so no sign of trouble. */
 		atomic_store_explicit(&c->resets_in_row, 0, memory_order_relaxed);
-		ctrlr_request_reset(c, "the user asked for it");
+		ctrlr_begin_reset(c, NVIO_LOG_NOTICE, "the user asked for it");
 	}
 	pthread_mutex_unlock(&c->lock);
 	return rc;
@@ -290,6 +290,8 @@ static void husk_keep(struct nvio_ctrlr *c)
 		if (!n++)
 			oldest = child;
 	}
+	if (n >= HUSKS_KEPT)
+		list_remove(&oldest->link); /* or another thread might take it, too */
 	pthread_mutex_unlock(&c->env->lock);
 	if (n >= HUSKS_KEPT)
 		husk_free(oldest);
@@ -315,19 +317,19 @@ static void close_queues(struct nvio_ctrlr *c, struct list *orphans)
 /* Phase 3: an orderly shutdown where that is possible, else at least a stop. */
 static void close_device(struct nvio_ctrlr *c)
 {
+	enum ctrlr_state s;
 	bool wait;
 
 	pthread_mutex_lock(&c->lock);
-	while (ctrlr_state(c) > CTRLR_READY ? false : ctrlr_state(c) == CTRLR_LIST_NS || ctrlr_state(c) == CTRLR_IDENTIFY_NS)
-		if (!ctrlr_advance(c))
-			op_idle();
 	c->closing = true;
-	if (ctrlr_state(c) == CTRLR_READY)
+	s = ctrlr_state(c);
+	if (s == CTRLR_NEW)
+		ctrlr_set_state(c, CTRLR_CLOSED);
+	else if (s >= CTRLR_CHANGED_NS && s <= CTRLR_READY)
 		ctrlr_set_state(c, CTRLR_SHUTDOWN);
-	else if (ctrlr_state(c) == CTRLR_NEW)
-		ctrlr_set_state(c, CTRLR_FAILED);
-	else if (!ctrlr_state_ended(ctrlr_state(c)) && ctrlr_state(c) != CTRLR_DISABLE)
+	else if (s >= CTRLR_IDENTIFY && s < CTRLR_CHANGED_NS)
 		ctrlr_set_state(c, CTRLR_DISABLE);
+	/* Settling and enabling come first to their end: EN must not be cleared between EN = 1 and RDY = 1. */
 	do {
 		int n = ctrlr_advance(c);
 
@@ -380,7 +382,7 @@ void nvio_ctrlr_close(struct nvio_ctrlr *c)
 /* ---- what it is ---- */
 
 const char *nvio_ctrlr_state(const struct nvio_ctrlr *c) { return ctrlr_state_name(ctrlr_state(c)); }
-bool nvio_ctrlr_is_ready(const struct nvio_ctrlr *c) { return ctrlr_state(c) == CTRLR_READY; }
+bool nvio_ctrlr_is_ready(const struct nvio_ctrlr *c) { return atomic_load_explicit(&c->up, memory_order_relaxed); }
 const char *nvio_ctrlr_failure(const struct nvio_ctrlr *c) { return ctrlr_state_ended(ctrlr_state(c)) ? c->failure : ""; }
 const struct nvio_trid *nvio_ctrlr_trid(const struct nvio_ctrlr *c) { return &c->trid; }
 struct nvio_env *nvio_ctrlr_env(const struct nvio_ctrlr *c) { return c->env; }

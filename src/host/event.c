@@ -59,7 +59,7 @@ void keep_alive_poll(struct nvio_ctrlr *c, uint64_t now)
 		return;
 	if (c->keep_alive.busy) {
 		/* Sent half a timeout ago and not answered for as long again: it hears us no more, or we it. */
-		if (now >= c->next_keep_alive_ns + period)
+		if (now >= c->next_keep_alive_ns + period / 2)
 			ctrlr_request_reset(c, "keep-alive was not answered");
 		return;
 	}

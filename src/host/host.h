@@ -109,6 +109,7 @@ enum qpair_state {
 	QPAIR_LIVE,
 	QPAIR_STALE,       /* the controller was disabled; its thread has still to take the commands back */
 	QPAIR_DELETING_SQ,
+	QPAIR_SQ_DELETED,  /* its thread takes the last completions before the completion queue goes, too */
 	QPAIR_DELETING_CQ,
 	QPAIR_DEAD,        /* will not come back: controller closed, failed or removed, or the queue refused */
 };
@@ -118,6 +119,7 @@ struct admin_cmd {
 	struct nvio_op op;
 	struct nvio_ctrlr *c;
 	bool busy;
+	uint32_t timeout_ms;    /* 0: none */
 	void (*done)(struct admin_cmd *cmd, int rc); /* under the lock */
 	/* Abort: whose. */
 	struct nvio_qpair *qp;
@@ -202,6 +204,7 @@ enum ctrlr_state {
 	CTRLR_SET_QUEUES,    /* Set Features: Number of Queues */
 	CTRLR_SET_EVENTS,    /* Set Features: Asynchronous Event Configuration */
 	CTRLR_SET_KEEP_ALIVE,
+	CTRLR_CHANGED_NS,    /* Changed Namespace List log page: read, so that the controller tells of the next change */
 	CTRLR_LIST_NS,       /* Active Namespace ID list, 1,024 at a time */
 	CTRLR_IDENTIFY_NS,   /* each of them */
 	CTRLR_READY,
@@ -250,7 +253,8 @@ struct nvio_ctrlr {
 	uint64_t state_since_ns, state_deadline_ns; /* deadline UINT64_MAX: none */
 	char failure[448];              /* of FAILED and REMOVED, and of a connect that did not succeed */
 	int failure_rc;
-	uint32_t resets;                /* all of them */
+	atomic_bool up;                 /* set up and in use, though it may be looking at its namespaces anew; written under the lock */
+	atomic_uint resets;             /* all of them; written under the lock */
 	atomic_uint resets_in_row;      /* an I/O that succeeds sets it to 0 (any queue's thread) */
 	_Atomic uint64_t next_service_ns; /* a hint, for any thread */
 	bool closing;
@@ -279,6 +283,8 @@ struct nvio_ctrlr {
 
 	struct nvio_ns **ns;            /* by nsid, ascending; handles stay until the controller's husk goes */
 	uint32_t ns_count, ns_done;     /* ns_done: how many IDENTIFY_NS has dealt with */
+	struct nvio_ns *ns_old;         /* handles whose namespace has another block size now */
+	uint32_t ns_old_count;
 	uint32_t list_from;
 };
 
@@ -288,10 +294,11 @@ struct nvio_ns {
 	uint32_t max_blocks;            /* per command that moves data; 0: gone */
 	uint32_t nsid;
 	uint64_t sqe_nsid;              /* nsid where a command's first 8 bytes have it */
-	uint8_t shift;                  /* block size is 1 << shift */
+	uint8_t shift;                  /* block size is 1 << shift; set once, since I/O in flight counts in it */
 	bool active, read_only, seen;
 	uint32_t block_size;
 	struct nvio_id_ns *id;
+	struct nvio_ns *next_old;       /* in ctrlr.ns_old */
 };
 
 static inline enum ctrlr_state ctrlr_state(const struct nvio_ctrlr *c)
@@ -310,7 +317,8 @@ static inline uint64_t ctrlr_now(const struct nvio_ctrlr *c) { return clock_now(
 void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to);
 void ctrlr_fail(struct nvio_ctrlr *c, int rc, const char *fmt, ...) NVIO_PRINTF(3, 4);
 void ctrlr_removed(struct nvio_ctrlr *c);
-void ctrlr_request_reset(struct nvio_ctrlr *c, const char *why);
+void ctrlr_request_reset(struct nvio_ctrlr *c, const char *why); /* a sign of trouble: counted, until it is given up */
+void ctrlr_begin_reset(struct nvio_ctrlr *c, enum nvio_log_level level, const char *why);
 int ctrlr_advance(struct nvio_ctrlr *c);        /* registers, admin completions, the state, deadlines; returns work done */
 const char *ctrlr_state_name(enum ctrlr_state s);
 static inline bool ctrlr_state_ended(enum ctrlr_state s) { return s >= CTRLR_CLOSED; }
@@ -332,7 +340,7 @@ void keep_alive_poll(struct nvio_ctrlr *c, uint64_t now);
 void ns_list_begin(struct nvio_ctrlr *c);
 int ns_list_add(struct nvio_ctrlr *c, const uint8_t *page, uint32_t *last); /* 1: there may be more after *last */
 struct nvio_ns *ns_to_identify(struct nvio_ctrlr *c);
-void ns_update(struct nvio_ctrlr *c, struct nvio_ns *ns, const struct nvio_id_ns *id);
+int ns_update(struct nvio_ctrlr *c, uint32_t at, const struct nvio_id_ns *id); /* id NULL: the controller has it no more */
 void ns_list_end(struct nvio_ctrlr *c);
 void ns_all_gone(struct nvio_ctrlr *c);
 void ns_free_all(struct nvio_ctrlr *c);
@@ -343,6 +351,7 @@ int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32
 void qpair_fini(struct nvio_qpair *qp);
 void qpair_call_all(struct nvio_ctrlr *c);      /* under the lock: every queue pair is to attend at its next poll */
 void qpair_stale_all(struct nvio_ctrlr *c);     /* under the lock: the controller is being disabled */
+void qpair_delete_cq(struct nvio_qpair *qp);    /* under the lock: begins to */
 void qpair_delete(struct nvio_qpair *qp);       /* at the controller; polls until it is done or cannot be */
 
 /* recover.c: deadlines, aborts, and the queue pair's part in a reset; on the queue pair's thread */
@@ -358,7 +367,10 @@ int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *b
 	struct nvio_op *op);
 
 /* piece.c: what is pending goes out, and comes back */
-int qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op);
+int qpair_gone_rc(const struct nvio_qpair *qp); /* why nothing can be submitted: 0, or with words */
+int qpair_admit(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len); /* the last look before the op is touched */
+void qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op);
+void piece_release(struct nvio_qpair *qp, struct nvio_op *op); /* the counterpart of qpair_admit() */
 void qpair_pump(struct nvio_qpair *qp);
 int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op *op, uint64_t dw01, uint32_t sf);
 void qpair_end_later(struct nvio_qpair *qp, struct nvio_op *op, int rc);

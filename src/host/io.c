@@ -19,8 +19,8 @@ static COLD int refuse(const struct nvio_ns *ns, const struct nvio_qpair *qp, co
 {
 	uint64_t end;
 
-	if (!ns || !qp || !buf || !op)
-		return fail(-EINVAL, "io: %s is NULL", !ns ? "the namespace" : !qp ? "the queue pair" : !buf ? "the buffer" : "the op");
+	if (!ns || !qp || !op || !buf)
+		return fail(-EINVAL, "io: %s is NULL", !ns ? "the namespace" : !qp ? "the queue pair" : !op ? "the op" : "the buffer");
 	if (!ns->ctrlr)
 		return fail(-ENODEV, "io: namespace %u: its controller is closed", ns->nsid);
 	if (!qp->ctrlr)
@@ -64,8 +64,13 @@ static bool acceptable(const struct nvio_ns *ns, const struct nvio_qpair *qp, co
 static int submit(struct nvio_ns *ns, struct nvio_qpair *qp, enum host_io_kind kind, uint8_t opcode, void *data, uint32_t iovcnt,
 	uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
+	int rc = qpair_admit(qp, data, iovcnt, kind == HOST_IO_RW ? (size_t)nblocks << ns->shift : 0);
+
+	if (rc)
+		return rc;
 	io_describe(op, ns, (uint8_t)kind, opcode, data, iovcnt, lba, nblocks, control_of(op->flags));
-	return qpair_submit_slow(qp, op);
+	qpair_submit_slow(qp, op);
+	return 0;
 }
 
 int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
@@ -186,6 +191,8 @@ int nvio_ns_deallocate(struct nvio_ns *ns, struct nvio_qpair *qp, const struct n
 
 int nvio_qpair_io(struct nvio_qpair *qp, const struct nvio_sqe *cmd, void *buf, size_t len, struct nvio_op *op)
 {
+	int rc;
+
 	if (!qp || !cmd || !op || (len && !buf))
 		return fail(-EINVAL, "io: passthrough: a NULL argument");
 	if (!qp->ctrlr)
@@ -197,7 +204,11 @@ int nvio_qpair_io(struct nvio_qpair *qp, const struct nvio_sqe *cmd, void *buf, 
 	if (len > qp->ctrlr->max_transfer || (len > HOST_PAGE && ((uintptr_t)buf & 3)))
 		return fail(-EINVAL, "io: passthrough: %zu bytes; at most %u, and a buffer beyond %u bytes is aligned to 4", len,
 			qp->ctrlr->max_transfer, HOST_PAGE);
+	rc = qpair_admit(qp, buf, 0, len);
+	if (rc)
+		return rc;
 	io_describe(op, NULL, HOST_IO_RAW, cmd->opc, buf, 0, 0, (uint32_t)len, 0);
 	op_io(op)->sqe = *cmd;
-	return qpair_submit_slow(qp, op);
+	qpair_submit_slow(qp, op);
+	return 0;
 }

@@ -26,6 +26,19 @@ static struct nvio_ns *ns_find(const struct nvio_ctrlr *c, uint32_t nsid, uint32
 	return lo < c->ns_count && c->ns[lo]->nsid == nsid ? c->ns[lo] : NULL;
 }
 
+static struct nvio_ns *ns_new(struct nvio_ctrlr *c, uint32_t nsid)
+{
+	struct nvio_ns *ns = alloc_zeroed(sizeof(*ns));
+
+	if (!ns)
+		return NULL;
+	ns->ctrlr = c;
+	ns->nsid = nsid;
+	ns->sqe_nsid = (uint64_t)nsid << 32;
+	ns->seen = true;
+	return ns;
+}
+
 static int ns_add(struct nvio_ctrlr *c, uint32_t nsid)
 {
 	uint32_t at;
@@ -42,15 +55,9 @@ static int ns_add(struct nvio_ctrlr *c, uint32_t nsid)
 	}
 	if (!c->ns)
 		c->ns = alloc_array(HOST_MAX_NS, sizeof(struct nvio_ns *));
-	ns = alloc_zeroed(sizeof(*ns));
-	if (!c->ns || !ns) {
-		alloc_free(ns);
+	ns = c->ns ? ns_new(c, nsid) : NULL;
+	if (!ns)
 		return -ENOMEM;
-	}
-	ns->ctrlr = c;
-	ns->nsid = nsid;
-	ns->sqe_nsid = (uint64_t)nsid << 32;
-	ns->seen = true;
 	memmove(&c->ns[at + 1], &c->ns[at], (c->ns_count - at) * sizeof(c->ns[0]));
 	c->ns[at] = ns;
 	c->ns_count++;
@@ -80,7 +87,7 @@ int ns_list_add(struct nvio_ctrlr *c, const uint8_t *page, uint32_t *last)
 		nsid = nvio_get_le32(le);
 		if (!nsid)
 			return 0;
-		if (nsid <= *last || nsid > nvio_get_le32(c->id.nn)) {
+		if (nsid <= *last || nsid > nvio_get_le32(c->id.nn) || nsid == NVIO_NSID_ALL) {
 			log_msg(&c->env->log, NVIO_LOG_WARN, "%s: %s: the active namespace list is out of order at %u", c->ops->name,
 				c->trid.traddr, nsid);
 			return 0;
@@ -110,41 +117,87 @@ static void ns_gone(struct nvio_ns *ns)
 	ns->id = NULL;
 }
 
-/* What we can drive: blocks of 512 bytes to 64 KiB without metadata in the data stream. */
-static const char *why_not(const struct nvio_id_ns *id, uint32_t lbads, const struct nvio_lbaf *f)
+static const struct nvio_lbaf *format_of(const struct nvio_id_ns *id)
 {
+	return &id->lbaf[nvio_flbas_index(id->flbas, id->nlbaf)];
+}
+
+/* What we can drive: blocks of 512 bytes to 4 KiB without metadata in the data stream. NULL: this one. */
+static const char *why_not(const struct nvio_ctrlr *c, const struct nvio_ns *ns, const struct nvio_id_ns *id)
+{
+	const struct nvio_lbaf *f;
+
+	if (!id)
+		return "the controller does not identify it";
+	f = format_of(id);
 	if (!nvio_get_le64(id->nsze))
 		return "it has no blocks";
-	if (lbads < 9 || lbads > 12)
+	if (f->ds < 9 || f->ds > 12)
 		return "its block size is none of 512 to 4096 bytes";
+	if (nvio_get_le64(id->nsze) > UINT64_MAX >> f->ds)
+		return "it claims more than 2^64 bytes";
 	if (nvio_get_le16(f->ms))
 		return "its format has metadata";
+	if (ns->shift && ns->shift != f->ds && c->ns_old_count == HOST_MAX_NS)
+		return "its block size changes too often";
 	return NULL;
 }
 
-void ns_update(struct nvio_ctrlr *c, struct nvio_ns *ns, const struct nvio_id_ns *id)
+/* A handle keeps its block size, since I/O in flight counts in it: when that changes, another handle takes its place. */
+static int ns_replace(struct nvio_ctrlr *c, uint32_t at)
 {
-	const struct nvio_lbaf *f = &id->lbaf[nvio_flbas_index(id->flbas, id->nlbaf)];
-	const char *problem = why_not(id, f->ds, f);
+	struct nvio_ns *old = c->ns[at], *ns = ns_new(c, old->nsid);
+
+	if (!ns)
+		return -ENOMEM;
+	ns_gone(old);
+	old->next_old = c->ns_old;
+	c->ns_old = old;
+	c->ns_old_count++;
+	c->ns[at] = ns;
+	return 0;
+}
+
+/* Other threads do I/O on it meanwhile: what has not changed is not written. */
+#define NS_SET(field, value)                                               \
+	do {                                                               \
+		if ((field) != (value))                                    \
+			(field) = (value);                                 \
+	} while (0)
+
+static void ns_take(const struct nvio_ctrlr *c, struct nvio_ns *ns, const struct nvio_id_ns *id)
+{
+	uint8_t shift = format_of(id)->ds;
+
+	if (memcmp(ns->id, id, sizeof(*id)))
+		memcpy(ns->id, id, sizeof(*id));
+	NS_SET(ns->shift, shift);
+	NS_SET(ns->block_size, 1u << shift);
+	NS_SET(ns->max_blocks, MIN(c->max_transfer >> shift, 65536u));
+	NS_SET(ns->read_only, (id->nsattr & 1) != 0);
+	NS_SET(ns->active, true);
+	NS_SET(ns->num_blocks, nvio_get_le64(id->nsze));
+}
+
+int ns_update(struct nvio_ctrlr *c, uint32_t at, const struct nvio_id_ns *id)
+{
+	struct nvio_ns *ns = c->ns[at];
+	const char *problem = why_not(c, ns, id);
 
 	if (problem) {
 		log_msg(&c->env->log, NVIO_LOG_WARN, "%s: %s: namespace %u is not usable: %s", c->ops->name, c->trid.traddr, ns->nsid, problem);
 		ns_gone(ns);
-		return;
+		return 0;
 	}
+	if (ns->shift && ns->shift != format_of(id)->ds && ns_replace(c, at))
+		return -ENOMEM;
+	ns = c->ns[at];
 	if (!ns->id)
 		ns->id = alloc_zeroed(sizeof(*ns->id));
-	if (!ns->id) {
-		ns_gone(ns);
-		return;
-	}
-	memcpy(ns->id, id, sizeof(*id));
-	ns->shift = f->ds;
-	ns->block_size = 1u << f->ds;
-	ns->max_blocks = MIN(c->max_transfer >> f->ds, 65536u);
-	ns->read_only = id->nsattr & 1;
-	ns->active = true;
-	ns->num_blocks = nvio_get_le64(id->nsze);
+	if (!ns->id)
+		return -ENOMEM;
+	ns_take(c, ns, id);
+	return 0;
 }
 
 void ns_list_end(struct nvio_ctrlr *c)
@@ -160,6 +213,8 @@ void ns_all_gone(struct nvio_ctrlr *c)
 		ns_gone(c->ns[i]);
 		c->ns[i]->ctrlr = NULL;
 	}
+	for (struct nvio_ns *ns = c->ns_old; ns; ns = ns->next_old)
+		ns->ctrlr = NULL;
 }
 
 void ns_free_all(struct nvio_ctrlr *c)
@@ -167,6 +222,12 @@ void ns_free_all(struct nvio_ctrlr *c)
 	ns_all_gone(c);
 	for (uint32_t i = 0; i < c->ns_count; i++)
 		alloc_free(c->ns[i]);
+	while (c->ns_old) {
+		struct nvio_ns *ns = c->ns_old;
+
+		c->ns_old = ns->next_old;
+		alloc_free(ns);
+	}
 	alloc_free(c->ns);
 	c->ns = NULL;
 	c->ns_count = 0;

@@ -21,9 +21,15 @@ static bool all_sent(const struct host_io *io)
 	return has_blocks(io) ? io->next_block >= io->nblocks : io->next_block != 0;
 }
 
+/* Whether the command moves data to us, or from us; passthrough commands may do both (opcode bits 1:0). */
 static bool reads(const struct host_io *io)
 {
 	return io->kind == HOST_IO_RAW ? (io->opcode & 2) != 0 : io->opcode == NVIO_NVM_READ;
+}
+
+static bool writes(const struct host_io *io)
+{
+	return io->kind == HOST_IO_RAW ? (io->opcode & 1) != 0 : io->opcode != NVIO_NVM_READ;
 }
 
 /*
@@ -58,11 +64,15 @@ static uint64_t iov_reach(const struct iovec *iov, uint64_t skip, uint64_t limit
 	return reach;
 }
 
-/* Chooses the next piece of a read, write or compare: sets slot's first, count and SLOT_BOUNCED. */
+/*
+ * Chooses the next piece of a read, write or compare: sets slot's first, count and SLOT_BOUNCED. Count 0: the namespace has gone
+ * meanwhile.
+ */
 static void plan_data(const struct host_io *io, struct slot *slot)
 {
 	uint32_t left = io->nblocks - io->next_block;
-	uint32_t max = MIN(left, io->ns->max_blocks);
+	uint32_t limit = io->ns->max_blocks;
+	uint32_t max = MIN(left, limit);
 	uint64_t reach = (uint64_t)max << io->ns->shift;
 	uint64_t skip = (uint64_t)io->next_block << io->ns->shift;
 
@@ -121,42 +131,50 @@ void piece_gather(struct nvio_qpair *qp, struct slot *slot, bool to_page)
 
 /* ---- checked builds: buffers in flight are held, so that a free is seen ---- */
 
-static int for_each_buffer(struct nvio_qpair *qp, struct nvio_op *op, int (*fn)(struct nvio_env *, const void *, size_t))
+static void release_buffers(struct nvio_env *env, const void *data, uint32_t iovcnt, size_t left)
 {
-	struct host_io *io = op_io(op);
-	const struct iovec *iov = io->data;
-	size_t left = io->kind == HOST_IO_RAW ? io->nblocks : io->kind == HOST_IO_RW ? (size_t)io->nblocks << io->ns->shift : 0;
-	int rc = 0;
+	const struct iovec *iov = data;
 
-	if (!left)
-		return 0;
-	if (!io->iovcnt)
-		return fn(qp->env, io->data, left);
-	for (uint32_t i = 0; i < io->iovcnt && left && !rc; i++) {
+	if (!iovcnt && left)
+		mem_release(env, data, left);
+	for (uint32_t i = 0; i < iovcnt && left; i++) {
 		size_t n = MIN(iov[i].iov_len, left);
 
 		if (n)
-			rc = fn(qp->env, iov[i].iov_base, n);
+			mem_release(env, iov[i].iov_base, n);
 		left -= n;
 	}
+}
+
+/* All of them, or none. */
+static int hold_buffers(struct nvio_env *env, const void *data, uint32_t iovcnt, size_t len)
+{
+	const struct iovec *iov = data;
+	size_t held = 0;
+	int rc = 0;
+
+	if (!iovcnt)
+		return len ? mem_hold(env, data, len) : 0;
+	for (uint32_t i = 0; i < iovcnt && held < len && !rc; i++) {
+		size_t n = MIN(iov[i].iov_len, len - held);
+
+		if (n)
+			rc = mem_hold(env, iov[i].iov_base, n);
+		if (!rc)
+			held += n;
+	}
+	if (rc)
+		release_buffers(env, data, iovcnt, held);
 	return rc;
 }
 
-static int release_fn(struct nvio_env *env, const void *p, size_t len)
+void piece_release(struct nvio_qpair *qp, struct nvio_op *op)
 {
-	mem_release(env, p, len);
-	return 0;
-}
+	const struct host_io *io = op_io(op);
+	size_t len = io->kind == HOST_IO_RAW ? io->nblocks : io->kind == HOST_IO_RW ? (size_t)io->nblocks << io->ns->shift : 0;
 
-static int hold_buffers(struct nvio_qpair *qp, struct nvio_op *op)
-{
-	return NVIO_CHECKED ? for_each_buffer(qp, op, mem_hold) : 0;
-}
-
-static void release_buffers(struct nvio_qpair *qp, struct nvio_op *op)
-{
-	if (NVIO_CHECKED)
-		for_each_buffer(qp, op, release_fn);
+	if (NVIO_CHECKED && !(io->flags & HOST_IO_INTERNAL))
+		release_buffers(qp->env, io->data, io->kind == HOST_IO_RW ? io->iovcnt : 0, len);
 }
 
 /* ---- the pending list ---- */
@@ -178,25 +196,35 @@ static void dequeue(struct nvio_qpair *qp, struct nvio_op *op)
 	op_queue_remove(&qp->pending, op);
 }
 
-static int dead_rc(const struct nvio_qpair *qp)
+int qpair_gone_rc(const struct nvio_qpair *qp)
 {
-	if (!qp->ctrlr)
-		return fail(-ENODEV, "io: queue pair %u: its controller is closed", qp->qid);
-	return ctrlr_gone_rc(qp->ctrlr);
-}
-
-int qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op)
-{
-	struct host_io *io = op_io(op);
 	int rc;
 
-	if (qp->dead_rc) {
-		rc = dead_rc(qp);
-		return rc ? rc : fail(qp->dead_rc, "io: queue pair %u was refused by the controller; free it and make another", qp->qid);
-	}
-	rc = hold_buffers(qp, op);
+	if (!qp->dead_rc)
+		return 0;
+	if (!qp->ctrlr)
+		return fail(-ENODEV, "io: queue pair %u: its controller is closed", qp->qid);
+	rc = ctrlr_gone_rc(qp->ctrlr);
 	if (rc)
 		return rc;
+	if (qp->dead_rc == qp->create_rc)
+		return fail(qp->dead_rc, "io: queue pair %u was refused by the controller; free it and make another", qp->qid);
+	return fail(qp->dead_rc, "io: queue pair %u is being freed", qp->qid);
+}
+
+int qpair_admit(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len)
+{
+	int rc = qpair_gone_rc(qp);
+
+	if (rc)
+		return rc;
+	return NVIO_CHECKED ? hold_buffers(qp->env, data, iovcnt, len) : 0;
+}
+
+void qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op)
+{
+	struct host_io *io = op_io(op);
+
 	if (op->timeout_us && op->timeout_us != UINT64_MAX) {
 		io->deadline_ns = clock_add(clock_now(&qp->env->clock),
 			op->timeout_us > UINT64_MAX / NS_PER_US ? UINT64_MAX : op->timeout_us * NS_PER_US);
@@ -210,7 +238,18 @@ int qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op)
 		qp->stats.queued++;
 	enqueue(qp, op);
 	qpair_pump(qp);
-	return 0;
+}
+
+/* The next piece of the op cannot be sent; those that are out end it when they come back. */
+static void pump_failed(struct nvio_qpair *qp, struct nvio_op *op, struct slot *slot, int rc)
+{
+	slot->flags = 0;
+	slot_give_back(qp, slot);
+	dequeue(qp, op);
+	op_io(op)->error = rc;
+	op->cpl.answered = 0;
+	if (!op_io(op)->in_flight)
+		qpair_end_later(qp, op, rc);
 }
 
 /* Sends the next piece of the op at the head. */
@@ -223,6 +262,10 @@ static void pump_one(struct nvio_qpair *qp, struct nvio_op *op)
 
 	slot->flags = 0;
 	part = piece_plan(io, slot);
+	if (has_blocks(io) && !slot->count) {
+		pump_failed(qp, op, slot, -ENODEV);
+		return;
+	}
 	if (part || (io->flags & HOST_IO_SPLIT)) {
 		if (!(io->flags & HOST_IO_SPLIT))
 			qp->stats.split++;
@@ -233,20 +276,14 @@ static void pump_one(struct nvio_qpair *qp, struct nvio_op *op)
 		slot->flags |= SLOT_ADMIN;
 	if (NVIO_CHECKED)
 		slot->flags |= SLOT_PART;
-	if ((slot->flags & SLOT_BOUNCED) && !reads(io))
+	if ((slot->flags & SLOT_BOUNCED) && writes(io))
 		piece_gather(qp, slot, true);
-	io->in_flight++;
 	rc = qp->ops->send(qp, slot);
 	if (rc) {
-		io->in_flight--;
-		slot->flags = 0;
-		slot_give_back(qp, slot);
-		io->error = rc;
-		dequeue(qp, op);
-		if (!io->in_flight)
-			qpair_end_later(qp, op, rc);
+		pump_failed(qp, op, slot, rc);
 		return;
 	}
+	io->in_flight++;
 	io->next_block += has_blocks(io) ? slot->count : 1;
 	if (all_sent(io))
 		dequeue(qp, op);
@@ -283,7 +320,7 @@ int qpair_deliver(struct nvio_qpair *qp)
 	while (!op_queue_empty(&qp->ended)) {
 		struct nvio_op *op = op_queue_pop(&qp->ended);
 
-		release_buffers(qp, op);
+		piece_release(qp, op);
 		qpair_end(qp, op, op_io(op)->error);
 		n++;
 	}
@@ -321,12 +358,12 @@ int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op
 	if (io->in_flight || (!io->error && !all_sent(io)))
 		return 0;
 	dequeue(qp, op);
+	piece_release(qp, op);
 	/* The admin queue is reaped under the controller's lock: what its users are to hear waits until that is free. */
 	if (qp->qid == 0 && !(io->flags & HOST_IO_INTERNAL)) {
 		admin_user_ended(qp->ctrlr, op, io->error);
 		return 1;
 	}
-	release_buffers(qp, op);
 	qpair_end(qp, op, io->error);
 	return 1;
 }

@@ -72,7 +72,7 @@ void qpair_stale_all(struct nvio_ctrlr *c)
 	list_for_each(pos, &c->qpairs) {
 		struct nvio_qpair *qp = list_entry(pos, struct nvio_qpair, link);
 
-		if (qp->state == QPAIR_LIVE || qp->state == QPAIR_CREATED)
+		if (qp->state == QPAIR_LIVE || qp->state == QPAIR_CREATED || qp->state == QPAIR_SQ_DELETED)
 			qp->state = QPAIR_STALE;
 	}
 	qpair_call_all(c);
@@ -100,9 +100,7 @@ static COLD int poll_rare(struct nvio_qpair *qp)
 	n = qpair_deliver(qp);
 	if (n || !qp->dead_rc)
 		return n;
-	if (!qp->ctrlr)
-		return fail(-ENODEV, "poll: queue pair %u: its controller is closed", qp->qid);
-	ctrlr_gone_rc(qp->ctrlr);
+	qpair_gone_rc(qp); /* for its words */
 	return qp->dead_rc;
 }
 
@@ -201,7 +199,8 @@ static int qpair_make(struct nvio_ctrlr *c, const struct nvio_qpair_opts *o, str
 	qp->priority = o->priority;
 	qp->immediate = o->flags & NVIO_QPAIR_IMMEDIATE;
 	qp->state = QPAIR_NEW;
-	qp->next_scan_ns = 0;
+	qp->cmd.qp = qp;
+	qp->cmd.timeout_ms = c->opts.state_timeout_ms;
 	list_push_back(&c->qpairs, &qp->link);
 	atomic_store(&qp->attention, true);
 	*out = qp;
@@ -267,25 +266,32 @@ int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, s
 static void on_deleted(struct admin_cmd *cmd, int rc)
 {
 	struct nvio_qpair *qp = cmd->qp;
-	struct nvio_sqe sqe = { .opc = NVIO_ADMIN_DELETE_CQ };
+	enum ctrlr_state s = ctrlr_state(cmd->c);
 
-	/* A controller that refuses to let go of a queue is reset: only then is the memory ours again. */
-	if (rc && rc != -ECANCELED)
-		ctrlr_request_reset(cmd->c, "a queue could not be deleted");
-	if (rc || qp->state == QPAIR_DELETING_CQ) {
+	if (!rc && qp->state == QPAIR_DELETING_SQ) {
+		qp->state = QPAIR_SQ_DELETED;
+	} else if (!rc || s == CTRLR_DISABLE || ctrlr_state_ended(s)) {
 		qp->state = QPAIR_DEAD;
-		return;
+	} else {
+		/* A controller that does not let go of a queue is reset: only then is the memory ours again. */
+		qp->state = QPAIR_STALE;
+		ctrlr_request_reset(cmd->c, "a queue could not be deleted");
 	}
+	atomic_store_explicit(&qp->attention, true, memory_order_release);
+}
+
+void qpair_delete_cq(struct nvio_qpair *qp)
+{
+	struct nvio_sqe sqe = { .opc = NVIO_ADMIN_DELETE_CQ, .cdw10 = nvio_to_le32(qp->qid) };
+
 	qp->state = QPAIR_DELETING_CQ;
-	sqe.cdw10 = nvio_to_le32(qp->qid);
-	admin_send(cmd->c, &qp->cmd, &sqe, NULL, 0, on_deleted);
+	admin_send(qp->ctrlr, &qp->cmd, &sqe, NULL, 0, on_deleted);
 }
 
 static void delete_begin(struct nvio_qpair *qp)
 {
 	struct nvio_sqe sqe = { .opc = NVIO_ADMIN_DELETE_SQ, .cdw10 = nvio_to_le32(qp->qid) };
 
-	qp->cmd.qp = qp;
 	qp->state = QPAIR_DELETING_SQ;
 	admin_send(qp->ctrlr, &qp->cmd, &sqe, NULL, 0, on_deleted);
 }
@@ -297,52 +303,56 @@ static void delete_begin(struct nvio_qpair *qp)
 static bool delete_done(struct nvio_qpair *qp)
 {
 	enum ctrlr_state s = ctrlr_state(qp->ctrlr);
-	bool disabled = ctrlr_state_ended(s) || (s > CTRLR_DISABLE && s < CTRLR_READY);
 
-	if (qp->cmd.busy && !ctrlr_state_ended(s))
+	if (ctrlr_state_ended(s))
+		return true;
+	if (qp->cmd.busy)
 		return false;
 	switch (qp->state) {
 	case QPAIR_NEW:
 	case QPAIR_DEAD:
 		return true;
-	case QPAIR_STALE:
-		return disabled || s == CTRLR_READY;
+	case QPAIR_STALE: /* a reset has begun since */
+		return s > CTRLR_DISABLE;
 	case QPAIR_LIVE:
 	case QPAIR_CREATED:
-		if (s == CTRLR_READY)
+		if (atomic_load_explicit(&qp->ctrlr->up, memory_order_relaxed))
 			delete_begin(qp);
-		return disabled;
+		return false;
 	default:
-		return ctrlr_state_ended(s);
+		return false;
 	}
 }
 
 void qpair_delete(struct nvio_qpair *qp)
 {
 	struct nvio_ctrlr *c = qp->ctrlr;
-	bool done = false;
+	bool done = false, reap = qp->live;
 
+	/* From here on callbacks' submits only go in line, and are canceled below. */
 	qp->gate |= GATE_CLOSED;
+	qp->live = false;
+	qp->rare = true;
 	while (!done) {
-		int n;
+		int n = 0;
 
-		/* Deleting the submission queue makes the controller answer what was in it; those answers count. */
-		if (qp->live && qp->state != QPAIR_STALE)
-			qp->ops->reap(qp, 0);
+		if (reap)
+			n = qp->ops->reap(qp, 0);
 		pthread_mutex_lock(&c->lock);
-		n = ctrlr_advance(c);
+		/* Deleting the submission queue made the controller answer what was in it; those answers count, and are read. */
+		if (qp->state == QPAIR_SQ_DELETED)
+			qpair_delete_cq(qp);
+		n += ctrlr_advance(c);
 		done = delete_done(qp);
+		if (done)
+			list_remove(&qp->link);
+		reap &= qp->state == QPAIR_LIVE || qp->state == QPAIR_DELETING_SQ || qp->state == QPAIR_SQ_DELETED;
 		pthread_mutex_unlock(&c->lock);
 		if (!n && !done)
 			op_idle();
 	}
-	if (qp->live && qp->state == QPAIR_DEAD)
-		qp->ops->reap(qp, 0);
-	qp->live = false;
-	qp->rare = true;
-	pthread_mutex_lock(&c->lock);
-	list_remove(&qp->link);
-	pthread_mutex_unlock(&c->lock);
+	/* What callbacks submit now would end nowhere. */
+	qp->dead_rc = -ENODEV;
 	qpair_end_all(qp, -ECANCELED);
 	qpair_deliver(qp);
 }

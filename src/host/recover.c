@@ -38,6 +38,13 @@ static bool expired(const struct nvio_qpair *qp, struct host_io *io, uint64_t no
 
 static void abort_want(struct nvio_qpair *qp, struct slot *slot, uint64_t reset_at)
 {
+	struct host_io *io = op_io(slot->op);
+
+	/* A plain read or write is not counted on its way out (hot.h); it comes back as one that is. */
+	if (!io->in_flight) {
+		io->in_flight = 1;
+		io->next_block = io->nblocks;
+	}
 	if (!(slot->flags & SLOT_ABORTING))
 		qp->aborting++;
 	slot->flags |= SLOT_ABORTING | SLOT_PART;
@@ -71,7 +78,7 @@ static void reset_wanted(struct nvio_qpair *qp, const struct slot *slot)
 	if (qp->qid)
 		pthread_mutex_lock(&c->lock);
 	/* Not when somebody else has begun one: this command is lost in that, too. */
-	if (qp->qid ? qp->state == QPAIR_LIVE : ctrlr_state(c) == CTRLR_READY)
+	if (qp->qid ? qp->state == QPAIR_LIVE : atomic_load_explicit(&c->up, memory_order_relaxed))
 		ctrlr_request_reset(c, why);
 	if (qp->qid)
 		pthread_mutex_unlock(&c->lock);
@@ -147,29 +154,32 @@ int qpair_cancel(struct nvio_pollable *p, struct nvio_op *op)
 {
 	struct nvio_qpair *qp = container_of(p, struct nvio_qpair, pollable);
 	struct host_io *io = op_io(op);
+	bool out = false;
 
-	/* Ended already, and only to be told: that is in time to be early enough for nothing. */
-	if (!io->in_flight && !(io->flags & HOST_IO_QUEUED))
-		return 0;
-	io->flags |= HOST_IO_CANCELED;
-	if (!io->in_flight) {
-		qpair_end_later(qp, op, -ECANCELED);
-		return 0;
-	}
 	for (unsigned i = 0; i < qp->nslots; i++) {
 		struct slot *slot = &qp->slots[i];
 
+		if (slot->op != op)
+			continue;
+		out = true;
 		/* A cancel that the controller does not honour is no reason to reset it: the op's own deadline stays. */
-		if (slot->op == op && !(slot->flags & SLOT_ABORTING)) {
+		if (!(slot->flags & SLOT_ABORTING)) {
 			abort_want(qp, slot, UINT64_MAX);
 			if (qp->live)
 				abort_send(qp, slot);
 		}
 	}
-	if (io->flags & HOST_IO_QUEUED) {
+	/* Ended already, and only to be told. */
+	if (!out && !(io->flags & HOST_IO_QUEUED))
+		return 0;
+	io->flags |= HOST_IO_CANCELED;
+	if (!out) {
+		qpair_end_later(qp, op, -ECANCELED);
+	} else if (io->flags & HOST_IO_QUEUED) {
 		io->flags &= (uint8_t)~HOST_IO_QUEUED;
 		op_queue_remove(&qp->pending, op);
 		io->error = -ECANCELED;
+		op->cpl.answered = 0;
 	}
 	return 0;
 }
@@ -263,6 +273,11 @@ static void on_created(struct admin_cmd *cmd, int rc)
 		qp->state = QPAIR_NEW;
 	} else if (rc) {
 		qp->create_rc = rc == -ETIMEDOUT ? rc : -EIO;
+		/* What was created before the refusal goes again; not when the controller was disabled, and has forgotten it. */
+		if (qp->state == QPAIR_CREATING_SQ && ctrlr_state(cmd->c) != CTRLR_DISABLE && !ctrlr_state_ended(ctrlr_state(cmd->c))) {
+			qpair_delete_cq(qp);
+			return;
+		}
 		qp->state = QPAIR_DEAD;
 	} else if (qp->state == QPAIR_CREATING_CQ) {
 		qp->state = QPAIR_CREATING_SQ;
@@ -280,7 +295,6 @@ static void create_begin(struct nvio_qpair *qp)
 	struct nvio_sqe sqe;
 
 	qp->ops->rewind(qp);
-	qp->cmd.qp = qp;
 	qp->state = QPAIR_CREATING_CQ;
 	qp->ops->create_cmd(qp, true, &sqe);
 	admin_send(qp->ctrlr, &qp->cmd, &sqe, NULL, 0, on_created);

@@ -10,6 +10,7 @@
 
 #include <nvio/error.h>
 #include <nvio/spec/feature.h>
+#include <nvio/spec/log.h>
 
 typedef void (*state_fn)(struct nvio_ctrlr *c, enum ctrlr_event event);
 
@@ -83,9 +84,13 @@ static int admin_make(struct nvio_ctrlr *c)
 
 static void run_disable(struct nvio_ctrlr *c, enum ctrlr_event event)
 {
-	if (event == CTRLR_ENTER && nvio_cc_en(c->cc))
-		write_cc(c, nvio_cc_with_en(c->cc, 0));
-	if (nvio_csts_rdy((uint32_t)reg_read(c, NVIO_REG_CSTS, 4)))
+	/* It may be entered from within a completion of the admin queue; what follows empties that, and waits for the next poll. */
+	if (event == CTRLR_ENTER) {
+		if (nvio_cc_en(c->cc))
+			write_cc(c, nvio_cc_with_en(c->cc, 0));
+		return;
+	}
+	if (event != CTRLR_POLL || nvio_csts_rdy((uint32_t)reg_read(c, NVIO_REG_CSTS, 4)))
 		return;
 	/* The controller has stopped: nothing that it was given is its own any more. */
 	if (c->admin)
@@ -116,9 +121,12 @@ static void run_enable(struct nvio_ctrlr *c, enum ctrlr_event event)
 	csts = (uint32_t)reg_read(c, NVIO_REG_CSTS, 4);
 	if (!nvio_csts_rdy(csts))
 		return;
+	if (c->closing) {
+		ctrlr_set_state(c, CTRLR_DISABLE);
+		return;
+	}
 	c->admin->live = true;
 	qpair_pump(c->admin);
-	c->aborts_out = 0;
 	ctrlr_set_state(c, CTRLR_IDENTIFY);
 }
 
@@ -148,8 +156,11 @@ static void run_identify(struct nvio_ctrlr *c, enum ctrlr_event event)
 	if (event == CTRLR_ENTER) {
 		state_send(c, &sqe, c->dma);
 	} else if (event == CTRLR_REPLY) {
-		memcpy(&c->id, c->dma, sizeof(c->id));
-		c->max_transfer = transfer_limit(c);
+		/* After a reset, other threads are reading it; it hardly ever differs. */
+		if (memcmp(&c->id, c->dma, sizeof(c->id)))
+			memcpy(&c->id, c->dma, sizeof(c->id));
+		if (c->max_transfer != transfer_limit(c))
+			c->max_transfer = transfer_limit(c);
 		ctrlr_set_state(c, CTRLR_SET_QUEUES);
 	}
 }
@@ -195,9 +206,24 @@ static void run_set_keep_alive(struct nvio_ctrlr *c, enum ctrlr_event event)
 		else
 			ctrlr_set_state(c, CTRLR_LIST_NS);
 	} else if (event == CTRLR_REPLY) {
-		c->next_keep_alive_ns = ctrlr_now(c) + ms * NS_PER_MS / 2;
+		if (!c->state_cmd.op.status)
+			c->next_keep_alive_ns = ctrlr_now(c) + ms * NS_PER_MS / 2;
 		ctrlr_set_state(c, CTRLR_LIST_NS);
 	}
+}
+
+/* A notice is repeated only after the log page that it points to was read (NVMe Base 2.0 section 5.2). */
+static void run_changed_ns(struct nvio_ctrlr *c, enum ctrlr_event event)
+{
+	struct nvio_sqe sqe = {
+		.opc = NVIO_ADMIN_GET_LOG_PAGE, .nsid = nvio_to_le32(NVIO_NSID_ALL),
+		.cdw10 = nvio_to_le32(NVIO_LID_CHANGED_NS | (HOST_PAGE / 4 - 1) << 16),
+	};
+
+	if (event == CTRLR_ENTER)
+		state_send(c, &sqe, c->dma);
+	else if (event == CTRLR_REPLY)
+		ctrlr_set_state(c, CTRLR_LIST_NS);
 }
 
 static void run_list_ns(struct nvio_ctrlr *c, enum ctrlr_event event)
@@ -231,8 +257,10 @@ static void run_identify_ns(struct nvio_ctrlr *c, enum ctrlr_event event)
 
 	if (event == CTRLR_POLL)
 		return;
-	if (event == CTRLR_REPLY)
-		ns_update(c, c->ns[c->ns_done++], c->dma);
+	if (event == CTRLR_REPLY && ns_update(c, c->ns_done++, c->state_cmd.op.status ? NULL : c->dma)) {
+		step_failed(c, -ENOMEM, "no memory for the namespaces");
+		return;
+	}
 	ns = ns_to_identify(c);
 	if (!ns) {
 		ns_list_end(c);
@@ -253,13 +281,14 @@ static void end_op(struct nvio_ctrlr *c, struct nvio_op **op, int rc)
 static void run_ready(struct nvio_ctrlr *c, enum ctrlr_event event)
 {
 	if (event == CTRLR_ENTER) {
+		atomic_store_explicit(&c->up, true, memory_order_relaxed);
 		events_arm(c);
 		end_op(c, &c->connect_op, 0);
 		end_op(c, &c->reset_op, 0);
 		qpair_call_all(c);
 	} else if (event == CTRLR_POLL && c->ns_changed) {
 		c->ns_changed = false;
-		ctrlr_set_state(c, CTRLR_LIST_NS);
+		ctrlr_set_state(c, CTRLR_CHANGED_NS);
 	}
 }
 
@@ -305,7 +334,7 @@ static const struct state {
 	uint32_t next;
 	const char *waiting_for;
 } states[CTRLR_STATES] = {
-	[CTRLR_NEW] = { "new", NULL, DEADLINE_NONE, TO(CTRLR_PROBE) | TO(CTRLR_FAILED), NULL },
+	[CTRLR_NEW] = { "new", NULL, DEADLINE_NONE, TO(CTRLR_PROBE) | TO(CTRLR_CLOSED), NULL },
 	[CTRLR_PROBE] = { "probing", run_probe, DEADLINE_OPTION, AGAIN | TO(CTRLR_SETTLE), NULL },
 	[CTRLR_SETTLE] = { "settling", run_settle, DEADLINE_CAP_TO, AGAIN, "CSTS.RDY = 1 after an earlier CC.EN = 1" },
 	[CTRLR_DISABLE] = { "disabling", run_disable, DEADLINE_CAP_TO, AGAIN | TO(CTRLR_ENABLE) | TO(CTRLR_CLOSED), "CSTS.RDY = 0" },
@@ -317,9 +346,13 @@ static const struct state {
 		"Set Features: Asynchronous Event Configuration" },
 	[CTRLR_SET_KEEP_ALIVE] = { "configuring keep-alive", run_set_keep_alive, DEADLINE_OPTION, AGAIN | TO(CTRLR_LIST_NS),
 		"Set Features: Keep Alive Timer" },
-	[CTRLR_LIST_NS] = { "listing namespaces", run_list_ns, DEADLINE_OPTION, AGAIN | TO(CTRLR_IDENTIFY_NS), "Identify: active namespaces" },
-	[CTRLR_IDENTIFY_NS] = { "identifying namespaces", run_identify_ns, DEADLINE_OPTION, AGAIN | TO(CTRLR_READY), "Identify Namespace" },
-	[CTRLR_READY] = { "ready", run_ready, DEADLINE_NONE, AGAIN | TO(CTRLR_LIST_NS) | TO(CTRLR_SHUTDOWN), NULL },
+	[CTRLR_CHANGED_NS] = { "reading changed namespaces", run_changed_ns, DEADLINE_OPTION, AGAIN | TO(CTRLR_LIST_NS) | TO(CTRLR_SHUTDOWN),
+		"Get Log Page: Changed Namespace List" },
+	[CTRLR_LIST_NS] = { "listing namespaces", run_list_ns, DEADLINE_OPTION, AGAIN | TO(CTRLR_IDENTIFY_NS) | TO(CTRLR_SHUTDOWN),
+		"Identify: active namespaces" },
+	[CTRLR_IDENTIFY_NS] = { "identifying namespaces", run_identify_ns, DEADLINE_OPTION, AGAIN | TO(CTRLR_READY) | TO(CTRLR_SHUTDOWN),
+		"Identify Namespace" },
+	[CTRLR_READY] = { "ready", run_ready, DEADLINE_NONE, AGAIN | TO(CTRLR_CHANGED_NS) | TO(CTRLR_SHUTDOWN), NULL },
 	[CTRLR_SHUTDOWN] = { "shutting down", run_shutdown, DEADLINE_RTD3E, AGAIN, "CSTS.SHST = complete" },
 	[CTRLR_CLOSED] = { "closed", run_ended, DEADLINE_NONE, 0, NULL },
 	[CTRLR_FAILED] = { "failed", run_ended, DEADLINE_NONE, TO(CTRLR_CLOSED), NULL },
@@ -348,11 +381,19 @@ void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to)
 
 	invariant(states[from].next & TO(to));
 	log_msg(&c->env->log, NVIO_LOG_DEBUG, "%s: %s: %s -> %s", c->ops->name, c->trid.traddr, states[from].name, states[to].name);
+	if (to == CTRLR_DISABLE || to == CTRLR_SHUTDOWN || ctrlr_state_ended(to))
+		atomic_store_explicit(&c->up, false, memory_order_relaxed);
 	atomic_store_explicit(&c->state, to, memory_order_release);
 	c->state_since_ns = now;
 	c->state_deadline_ns = state_deadline(c, states[to].deadline, now);
 	c->next_service_ns = now;
 	states[to].run(c, CTRLR_ENTER);
+}
+
+/* What a controller does not have is no reason not to use it; nor is a namespace that went since it was listed. */
+static bool may_be_refused(enum ctrlr_state s, int rc)
+{
+	return s == CTRLR_SET_EVENTS || s == CTRLR_SET_KEEP_ALIVE || s == CTRLR_CHANGED_NS || (s == CTRLR_IDENTIFY_NS && rc == -ENODEV);
 }
 
 /* The answer to a state's command; one that belongs to a state that was left meanwhile means nothing any more. */
@@ -361,10 +402,9 @@ static void on_state_reply(struct admin_cmd *cmd, int rc)
 	struct nvio_ctrlr *c = cmd->c;
 	enum ctrlr_state s = ctrlr_state(c);
 
-	if (rc == -ECANCELED || ctrlr_state_ended(s))
+	if (s < CTRLR_IDENTIFY || s > CTRLR_IDENTIFY_NS)
 		return;
-	/* Features that a controller does not have are no reason not to use it. */
-	if (rc && s != CTRLR_SET_EVENTS && s != CTRLR_SET_KEEP_ALIVE) {
+	if (rc && !may_be_refused(s, rc)) {
 		step_failed(c, -EIO, "%s: %s", states[s].waiting_for, nvio_op_strerror(&cmd->op));
 		return;
 	}
@@ -400,22 +440,24 @@ void ctrlr_removed(struct nvio_ctrlr *c)
 	ctrlr_set_state(c, CTRLR_REMOVED);
 }
 
+void ctrlr_begin_reset(struct nvio_ctrlr *c, enum nvio_log_level level, const char *why)
+{
+	log_msg(&c->env->log, level, "%s: %s: reset: %s", c->ops->name, c->trid.traddr, why);
+	atomic_fetch_add_explicit(&c->resets, 1, memory_order_relaxed);
+	qpair_stale_all(c);
+	ctrlr_set_state(c, CTRLR_DISABLE);
+}
+
 void ctrlr_request_reset(struct nvio_ctrlr *c, const char *why)
 {
-	enum ctrlr_state s = ctrlr_state(c);
-
-	/* While it is on its way through a reset, the states' own deadlines decide. */
-	if (ctrlr_state_ended(s) || c->closing)
+	if (ctrlr_state_ended(ctrlr_state(c)) || c->closing)
 		return;
 	if (atomic_fetch_add_explicit(&c->resets_in_row, 1, memory_order_relaxed) >= c->opts.max_resets) {
 		ctrlr_fail(c, -EIO, "%s: %s: given up after %u resets in a row; the last because %s", c->ops->name, c->trid.traddr,
 			c->opts.max_resets, why);
 		return;
 	}
-	log_msg(&c->env->log, NVIO_LOG_WARN, "%s: %s: reset: %s", c->ops->name, c->trid.traddr, why);
-	c->resets++;
-	qpair_stale_all(c);
-	ctrlr_set_state(c, CTRLR_DISABLE);
+	ctrlr_begin_reset(c, NVIO_LOG_WARN, why);
 }
 
 static void check_status(struct nvio_ctrlr *c)
@@ -464,9 +506,9 @@ int ctrlr_advance(struct nvio_ctrlr *c)
 		states[ctrlr_state(c)].run(c, CTRLR_POLL);
 	if (!ctrlr_state_ended(ctrlr_state(c)))
 		check_deadline(c, now);
-	if (ctrlr_state(c) == CTRLR_READY)
+	if (atomic_load_explicit(&c->up, memory_order_relaxed))
 		keep_alive_poll(c, now);
-	else
+	if (ctrlr_state(c) != CTRLR_READY)
 		c->next_service_ns = now;
 	return n + (ctrlr_state(c) != before);
 }

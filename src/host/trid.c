@@ -37,6 +37,8 @@ const char *nvio_trtype_str(enum nvio_trtype trtype)
 
 /* ---- addresses ---- */
 
+#define BDF_SIZE sizeof("dddddddd:bb:dd.f") /* a domain has 16 bits, but those of VMD more */
+
 /* dddd:bb:dd.f or bb:dd.f in hexadecimal, nothing behind it. */
 static int bdf_parse(const char *s, char *out, size_t size)
 {
@@ -57,11 +59,30 @@ static int bdf_parse(const char *s, char *out, size_t size)
 	return 0;
 }
 
+/* Four numbers of up to 255. */
+static bool is_ipv4(const char *s)
+{
+	for (int part = 0; part < 4; part++) {
+		unsigned v = 0;
+		size_t n = strspn(s, "0123456789");
+
+		if (n < 1 || n > 3)
+			return false;
+		for (size_t i = 0; i < n; i++)
+			v = v * 10 + (unsigned)(s[i] - '0');
+		if (v > 255 || s[n] != (part < 3 ? '.' : 0))
+			return false;
+		s += n + 1;
+	}
+	return true;
+}
+
+/* One of digits and dots only is no name but a mistyped address. */
 static bool is_host_name(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (!n || n > 253 || s[0] == '-' || s[0] == '.' || s[n - 1] == '-')
+	if (!n || n > 253 || s[0] == '-' || s[0] == '.' || s[n - 1] == '-' || strspn(s, "0123456789.") == n)
 		return false;
 	for (; *s; s++)
 		if (!isalnum((unsigned char)*s) && *s != '-' && *s != '.' && *s != '_')
@@ -98,16 +119,16 @@ static int port_check(const char *s)
 static int check_ip(struct nvio_trid *t)
 {
 	const char *type = nvio_trtype_str(t->trtype);
-	bool v6 = is_ipv6(t->traddr);
+	bool v6 = is_ipv6(t->traddr), v4 = is_ipv4(t->traddr);
 
 	if (!t->traddr[0])
 		return fail(-EINVAL, "trid: %s needs traddr (an address or a host name)", type);
-	if (!v6 && !is_host_name(t->traddr))
+	if (!v6 && !v4 && !is_host_name(t->traddr))
 		return fail(-EINVAL, "trid: traddr '%s' is no IPv4 or IPv6 address and no host name", t->traddr);
 	if (t->trsvcid[0] && port_check(t->trsvcid))
 		return fail(-EINVAL, "trid: trsvcid '%s' is no port number (0 to 65535)", t->trsvcid);
-	if (v6 && t->adrfam == NVIO_ADRFAM_IPV4)
-		return fail(-EINVAL, "trid: traddr '%s' is an IPv6 address, but adrfam says IPv4", t->traddr);
+	if (t->adrfam == NVIO_ADRFAM_HOST || (v6 && t->adrfam == NVIO_ADRFAM_IPV4) || (v4 && t->adrfam == NVIO_ADRFAM_IPV6))
+		return fail(-EINVAL, "trid: traddr '%s' is not of the family that adrfam says", t->traddr);
 	if (t->adrfam == NVIO_ADRFAM_NONE)
 		t->adrfam = v6 ? NVIO_ADRFAM_IPV6 : NVIO_ADRFAM_IPV4;
 	return 0;
@@ -115,7 +136,7 @@ static int check_ip(struct nvio_trid *t)
 
 static int check(struct nvio_trid *t)
 {
-	char bdf[16];
+	char bdf[BDF_SIZE];
 
 	switch (t->trtype) {
 	case NVIO_TRTYPE_PCIE:
@@ -232,7 +253,7 @@ static int parse_pairs(struct nvio_trid *t, const char *s)
 int nvio_trid_parse(const char *text, struct nvio_trid *trid)
 {
 	struct nvio_trid t = { .trtype = NVIO_TRTYPE_NONE };
-	char bdf[16];
+	char bdf[BDF_SIZE];
 	int rc = 0;
 
 	if (!text || !trid)
@@ -261,8 +282,8 @@ int nvio_trid_format(const struct nvio_trid *t, char *buf, size_t len)
 		if (families[i].family == t->adrfam)
 			family = families[i].name;
 	/* What the loop's address may hold (spaces), only the short form can say. */
-	if (t->trtype == NVIO_TRTYPE_LOOP)
-		return snprintf(buf, len, strpbrk(t->traddr, " \t") ? "loop:%s" : "trtype:LOOP traddr:%s", t->traddr);
+	if (t->trtype == NVIO_TRTYPE_LOOP && strchr(t->traddr, ' '))
+		return snprintf(buf, len, "loop:%s", t->traddr);
 	return snprintf(buf, len, "trtype:%s%s%s%s%s%s%s%s%s", nvio_trtype_str(t->trtype), *family ? " adrfam:" : "", family,
 		t->traddr[0] ? " traddr:" : "", t->traddr, t->trsvcid[0] ? " trsvcid:" : "", t->trsvcid, t->subnqn[0] ? " subnqn:" : "",
 		t->subnqn);
@@ -309,6 +330,14 @@ int nvio_trid_rdma(struct nvio_trid *trid, const char *addr, const char *port, c
 	return make(trid, NVIO_TRTYPE_RDMA, addr, port, subnqn);
 }
 
+/* The subsystem meant: without a name it is discovery, where there are fabrics. */
+static const char *effective_nqn(const struct nvio_trid *t)
+{
+	bool fabrics = t->trtype == NVIO_TRTYPE_TCP || t->trtype == NVIO_TRTYPE_RDMA || t->trtype == NVIO_TRTYPE_FC;
+
+	return fabrics && !t->subnqn[0] ? NVIO_DISCOVERY_NQN : t->subnqn;
+}
+
 int nvio_trid_compare(const struct nvio_trid *a, const struct nvio_trid *b)
 {
 	/* Names of loop drives may be paths, where case matters; all other addresses have none. */
@@ -320,6 +349,6 @@ int nvio_trid_compare(const struct nvio_trid *a, const struct nvio_trid *b)
 	if (!d)
 		d = strcasecmp(a->trsvcid, b->trsvcid);
 	if (!d)
-		d = strcmp(a->subnqn, b->subnqn);
+		d = strcmp(effective_nqn(a), effective_nqn(b));
 	return d;
 }

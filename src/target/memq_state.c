@@ -102,7 +102,7 @@ void memq_enable(struct memq *m)
 	if (!why && memq_open_admin(m))
 		why = "no memory for the admin queue";
 	if (why) {
-		log_msg(&m->ctrlr.env->log, NVIO_LOG_WARN, "target: %s: the controller refuses to start: %s",
+		log_msg(&m->ctrlr.env->log, NVIO_LOG_NOTICE, "target: %s: the controller refuses to start: %s",
 			m->ctrlr.subsys->serial, why);
 		memq_fatal(&m->ctrlr);
 		return;
@@ -161,6 +161,7 @@ void memq_drain(struct memq *m, uint32_t goal)
 static void finish(struct memq *m)
 {
 	uint32_t goal = m->goal, shst = NVIO_CSTS_SHST_NORMAL;
+	struct memq_reg_write lost;
 
 	m->goal = 0;
 	memq_close_queues(m);
@@ -172,6 +173,8 @@ static void finish(struct memq *m)
 	if (goal & MEMQ_GOAL_GONE) {
 		/* Only now, when nothing touches the host's memory any more: it cannot wait for CSTS.RDY as in a reset. */
 		m->port->present(m->port_ctx, false);
+		while (m->port->reg_next(m->port_ctx, &lost))
+			; /* written before, never looked at: not to be found by the next life */
 		memq_state_set(m, MEMQ_GONE);
 		return;
 	}

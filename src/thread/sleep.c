@@ -117,10 +117,15 @@ static int take_events(struct nvio_thread *t)
 {
 	struct epoll_event events[THREAD_EVENTS];
 	int n = epoll_wait(t->epoll_fd, events, THREAD_EVENTS, 0);
+	uint64_t batch = ++t->batches;
 	int work = 0;
 
 	t->source_rounds++;
-	for (int i = 0; i < n; i++)
+	/*
+	 * A poll within one of them has asked anew, so the rest may have been dealt with; if not, it is told
+	 * again.
+	 */
+	for (int i = 0; i < n && t->batches == batch; i++)
 		work += take_event(t, events[i].data.ptr);
 	if (!--t->source_rounds)
 		free_removed(t);

@@ -61,6 +61,7 @@ struct nvio_thread {
 	uint64_t timer_fd_due_ns;      /* what timer_fd is set to; UINT64_MAX: not set */
 	struct event_source **sources; /* by descriptor */
 	uint32_t source_room, source_count;
+	uint64_t batches;	      /* of events, ever */
 	uint32_t source_rounds;	      /* batches of events being worked on, one inside the other */
 	struct event_source *removed; /* sources to free when no batch is */
 	uint64_t sources_looked_at;   /* cycles() */

@@ -4,14 +4,18 @@
  * from the seed, which is printed; a run that fails is repeated by giving its seed.
  *
  *     sim SEEDS [FIRST]
+ *     sim --catch         proves that it sees wrong data: a drive that flips bits must end a run
  *
  * What must hold: every op that was accepted ends exactly once; a read that succeeds gives what the last successful write wrote (or,
  * where a write failed, the old content or the new, block by block); nothing leaks (under the address sanitizer).
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/random.h"
 #include <nvio/nvme.h>
@@ -56,7 +60,7 @@ struct world {
 	struct block *blocks;
 	struct request requests[MAX_OPS];
 	uint64_t submitted, ended, succeeded, refused;
-	bool dead;
+	bool dead, corrupt;
 };
 
 #define ensure(w, cond, ...)                                                              \
@@ -264,7 +268,11 @@ static void add_faults(struct world *w)
 		NVIO_FAULT_UNKNOWN_CID, NVIO_FAULT_DUPLICATE, NVIO_FAULT_LOSE_ABORT, NVIO_FAULT_FATAL, NVIO_FAULT_REMOVE,
 	};
 	unsigned n = (unsigned)below(w, 5);
+	struct nvio_fault flip = NVIO_FAULT_INIT(NVIO_FAULT_CORRUPT);
 
+	flip.probability = 0.1;
+	if (w->corrupt)
+		ensure(w, !nvio_drive_add_fault(w->drive, &flip), "fault: %s", nvio_errmsg());
 	for (unsigned i = 0; i < n; i++) {
 		struct nvio_fault f = NVIO_FAULT_INIT(kinds[below(w, sizeof(kinds) / sizeof(kinds[0]))]);
 
@@ -396,30 +404,59 @@ static void world_close(struct world *w)
 	free(w->blocks);
 }
 
+struct totals {
+	uint64_t submitted, succeeded, resets, dead;
+};
+
+static void run_seed(uint64_t seed, bool corrupt, struct totals *t)
+{
+	static struct world w;
+
+	memset(&w, 0, sizeof(w));
+	w.seed = seed;
+	w.corrupt = corrupt;
+	random_init(&w.random, seed);
+	world_open(&w);
+	world_run(&w);
+	world_audit(&w);
+	t->submitted += w.submitted;
+	t->succeeded += w.succeeded;
+	t->resets += nvio_ctrlr_reset_count(w.ctrlr);
+	t->dead += !nvio_ctrlr_is_ready(w.ctrlr);
+	world_close(&w);
+}
+
+static int catch_corruption(void)
+{
+	struct totals t = { 0 };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		for (uint64_t seed = 1; seed <= 5; seed++)
+			run_seed(seed, true, &t);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	printf("%sok 1 - a drive that flips bits is caught\n1..1\n", WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? "" : "not ");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t seeds = argc > 1 ? strtoull(argv[1], NULL, 0) : 100;
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-	uint64_t submitted = 0, succeeded = 0, resets = 0, dead = 0;
+	uint64_t seeds, first;
+	struct totals t = { 0 };
 
+	if (argc == 2 && !strcmp(argv[1], "--catch"))
+		return catch_corruption();
+	seeds = argc > 1 ? strtoull(argv[1], NULL, 0) : 100;
+	first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	printf("# seeds %" PRIu64 " to %" PRIu64 "\n", first, first + seeds - 1);
 	fflush(stdout);
-	for (uint64_t seed = first; seed < first + seeds; seed++) {
-		static struct world w;
-
-		memset(&w, 0, sizeof(w));
-		w.seed = seed;
-		random_init(&w.random, seed);
-		world_open(&w);
-		world_run(&w);
-		world_audit(&w);
-		submitted += w.submitted;
-		succeeded += w.succeeded;
-		resets += nvio_ctrlr_reset_count(w.ctrlr);
-		dead += !nvio_ctrlr_is_ready(w.ctrlr);
-		world_close(&w);
-	}
-	printf("# %" PRIu64 " ops, %" PRIu64 " succeeded, %" PRIu64 " resets, %" PRIu64 " controllers lost\n", submitted, succeeded, resets, dead);
+	for (uint64_t seed = first; seed < first + seeds; seed++)
+		run_seed(seed, false, &t);
+	printf("# %" PRIu64 " ops, %" PRIu64 " succeeded, %" PRIu64 " resets, %" PRIu64 " controllers lost\n", t.submitted, t.succeeded, t.resets,
+		t.dead);
 	printf("1..1\nok 1 - every op ends once and data is right, seeds %" PRIu64 " to %" PRIu64 "\n", first, first + seeds - 1);
 	return 0;
 }

@@ -80,11 +80,11 @@ static int malloc_submit(void *device, void *channel, struct nvio_bdev_io *io)
 	return 0;
 }
 
+/* Whatever the kernel calls it: for absurd sizes mremap says EINVAL. */
 static COLD int no_room(uint64_t bytes)
 {
-	int rc = -errno;
-
-	return fail(rc, "bdev: malloc: cannot map %" PRIu64 " bytes of memory: %s; ask for less", bytes, strerror(-rc));
+	return fail(-ENOMEM, "bdev: malloc: cannot map %" PRIu64 " bytes of memory: %s; ask for less", bytes,
+		strerror(errno));
 }
 
 static int grow_mapping(struct malloc_bdev *m, size_t bytes, bool busy)

@@ -11,19 +11,23 @@ struct null_bdev {
 	bool untouched_reads; /* immutable */
 };
 
+static NOINLINE void zero_pieces(const struct iovec *iov, uint64_t left)
+{
+	for (; left; iov++) {
+		size_t n = MIN(iov->iov_len, left);
+
+		if (n)
+			memset(iov->iov_base, 0, n);
+		left -= n;
+	}
+}
+
 static int null_submit(void *device, void *channel, struct nvio_bdev_io *io)
 {
 	const struct null_bdev *null = device;
-	const struct iovec *iov = io->iov;
 
 	if (io->type == NVIO_BDEV_IO_READ && !null->untouched_reads)
-		for (uint64_t left = io->len; left; iov++) {
-			size_t n = MIN(iov->iov_len, left);
-
-			if (n)
-				memset(iov->iov_base, 0, n);
-			left -= n;
-		}
+		zero_pieces(io->iov, io->len);
 	bdev_io_done(io, 0);
 	return 0;
 }

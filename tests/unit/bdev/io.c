@@ -371,12 +371,12 @@ static void a_huge_malloc_device_costs_only_what_is_written(void **state)
 	unsigned char buf[4096];
 	struct disk d;
 
-	make_malloc(f, "m", 4096, (1ull << 40) / 4096);
+	make_malloc(f, "m", 4096, (1ull << 36) / 4096);
 	d = disk_open(f, "m", NVIO_BDEV_WRITE);
 	memset(buf, 0x77, sizeof(buf));
-	assert_ok(do_write(&d, buf, (1ull << 40) - 4096, 4096));
+	assert_ok(do_write(&d, buf, (1ull << 36) - 4096, 4096));
 	memset(buf, 0, sizeof(buf));
-	assert_ok(do_read(&d, buf, (1ull << 40) - 4096, 4096));
+	assert_ok(do_read(&d, buf, (1ull << 36) - 4096, 4096));
 	assert_true(all_bytes_are(buf, 0x77, 4096));
 	disk_close(&d);
 }

@@ -36,7 +36,8 @@ static void the_timeout_says_what_there_is_to_wait_for(void **state)
 		{ 1001, false, false, false, 2 },
 		{ 1000000, false, false, false, 1000 },
 		{ 1000000, true, false, false, 0 },
-		{ UINT64_MAX / 2, false, false, false, INT32_MAX },
+		{ UINT64_MAX / 2, false, false, false, -1 }, /* never */
+		{ 100000000000000, false, false, false, INT32_MAX },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -354,7 +355,7 @@ static void what_cannot_be_watched_is_refused(void **state)
 struct pingpong {
 	struct nvio_thread *mine, *other;
 	int count;
-	bool asks;
+	bool asks, keeps_the_last;
 	struct pingpong *peer;
 };
 
@@ -363,6 +364,8 @@ static void ball(void *arg)
 	struct pingpong *p = arg;
 
 	p->count++;
+	if (p->count == ROUNDS && p->keeps_the_last)
+		return;
 	assert_int_equal(nvio_thread_send(p->other, ball, p->peer), 0);
 }
 
@@ -403,6 +406,7 @@ static void no_wake_up_is_lost(void **state)
 		assert_int_equal(nvio_thread_create(r.env, NULL, &b.mine), 0);
 		a.other = b.mine;
 		a.peer = &b;
+		b.keeps_the_last = true;
 		b.peer = &a;
 		a.asks = b.asks = asks;
 		assert_int_equal(nvio_thread_send(a.mine, ball, &a), 0);

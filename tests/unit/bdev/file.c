@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The file device: wrong images, locks, engines and their fallback, full disks, and a file that is cut under us. */
+#include "support.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static char path_buf[4][128];
+
+static const char *path_of(struct fixture *f, const char *file)
+{
+	static unsigned next;
+	char *path = path_buf[next++ % 4];
+
+	snprintf(path, sizeof(path_buf[0]), "%s/%s", f->dir, file);
+	return path;
+}
+
+static const char *make_image(struct fixture *f, const char *file, off_t bytes, mode_t mode)
+{
+	const char *path = path_of(f, file);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, mode);
+
+	assert_true(fd >= 0);
+	assert_ok(ftruncate(fd, bytes));
+	assert_ok(close(fd));
+	return path;
+}
+
+static struct nvio_bdev_file_opts opts_for(const char *name, const char *path)
+{
+	struct nvio_bdev_file_opts o;
+
+	nvio_bdev_file_opts_init(&o);
+	o.name = name;
+	o.path = path;
+	return o;
+}
+
+/* Both engines, where both can be had; `engine` is -EOPNOTSUPP and the like where io_uring cannot. */
+static bool have_uring(struct fixture *f)
+{
+	struct nvio_bdev_file_opts o = opts_for("probe", path_of(f, "probe"));
+	int rc;
+
+	o.create = true;
+	o.num_blocks = 64;
+	o.engine = NVIO_BDEV_FILE_IO_URING;
+	rc = nvio_bdev_file_create(f->env, &o);
+	if (!rc)
+		delete_device(f, "probe");
+	(void)!unlink(o.path);
+	return !rc;
+}
+
+#define for_each_engine(e, f)                                                                      \
+	for (enum nvio_bdev_file_engine e = have_uring(f) ? NVIO_BDEV_FILE_IO_URING : NVIO_BDEV_FILE_THREADS; \
+	     e <= NVIO_BDEV_FILE_THREADS; e++)
+
+static void a_wrong_image_is_refused_with_its_path_and_a_remedy(void **state)
+{
+	static const struct {
+		const char *file;
+		uint32_t block_size;
+		uint64_t num_blocks;
+		bool create, read_only;
+		int rc;
+		const char *word;
+	} cases[] = {
+		{ "missing", 512, 0, false, false, -ENOENT, "create" },
+		{ "missing", 512, 8, false, false, -ENOENT, "create" },
+		{ "missing", 512, 0, true, false, -EINVAL, "num_blocks" },
+		{ "missing", 512, 8, true, true, -ENOENT, "path" },
+		{ "none/missing", 512, 8, true, false, -ENOENT, "path" },
+		{ "empty/below", 512, 8, true, false, -ENOTDIR, "path" },
+		{ "directory", 512, 0, false, false, -EISDIR, "directory" },
+		{ "directory", 512, 8, true, false, -EISDIR, "directory" },
+		{ "empty", 512, 0, false, false, -EINVAL, "truncate" },
+		{ "truncated", 512, 0, false, false, -EINVAL, "multiple" },
+		{ "odd", 4096, 0, false, false, -EINVAL, "multiple" },
+		{ "pipe", 512, 8, false, false, -EINVAL, "pipe" },
+		{ "../../../dev/null", 512, 8, false, false, -EINVAL, "character device" },
+		{ "good", 512, 2049, false, false, -ENOSPC, "create" },
+		{ "good", 512, 2049, true, true, -ENOSPC, "read-only" },
+		{ "good", 512, UINT64_MAX, true, false, -EINVAL, "2^63" },
+		{ "good", 512, UINT64_MAX / 512, true, false, -EINVAL, "2^63" },
+		{ "good", 1000, 0, false, false, -EINVAL, "block size" },
+		{ "good", 131072, 0, false, false, -EINVAL, "block size" },
+	};
+	struct fixture *f = *state;
+
+	make_image(f, "empty", 0, 0600);
+	make_image(f, "truncated", 1000, 0600);
+	make_image(f, "odd", 512 * 9, 0600);
+	make_image(f, "good", 1 << 20, 0600);
+	assert_ok(mkdir(path_of(f, "directory"), 0700));
+	assert_ok(mkfifo(path_of(f, "pipe"), 0600));
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct nvio_bdev_file_opts o = opts_for("f", path_of(f, cases[i].file));
+		int rc;
+
+		o.block_size = cases[i].block_size;
+		o.num_blocks = cases[i].num_blocks;
+		o.create = cases[i].create;
+		o.read_only = cases[i].read_only;
+		rc = nvio_bdev_file_create(f->env, &o);
+		if (rc != cases[i].rc)
+			fail_msg("case %zu, %s: %d, %d expected: %s", i, cases[i].file, rc, cases[i].rc, nvio_errmsg());
+		assert_errmsg_has(cases[i].word);
+		if (!strstr(cases[i].word, "block size"))
+			assert_errmsg_has(o.path);
+		assert_int_not_equal(access(path_of(f, "missing"), F_OK), 0);
+	}
+}
+
+static void bad_options_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", NULL);
+
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EINVAL);
+	o.path = "";
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EINVAL);
+	o = opts_for(NULL, make_image(f, "good", 1 << 20, 0600));
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EINVAL);
+	o.name = "f";
+	o.engine = 3;
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EINVAL);
+	o.engine = NVIO_BDEV_FILE_THREADS;
+	o.threads = 257;
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EINVAL);
+	o.threads = 1;
+	o.block_size = 0; /* 512 */
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	delete_device(f, "f");
+}
+
+static void a_read_only_file_wants_read_only(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "ro", 1 << 20, 0400));
+	struct nvio_bdev_desc *desc;
+	unsigned char buf[512];
+	struct disk d;
+
+	if (geteuid()) {
+		assert_int_equal(nvio_bdev_file_create(f->env, &o), -EACCES);
+		assert_errmsg_has("read-only");
+	}
+	for_each_engine(engine, f) {
+		o.read_only = true;
+		o.engine = engine;
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		assert_int_equal(nvio_bdev_open(f->env, "f", NVIO_BDEV_WRITE, &desc), -EROFS);
+		assert_errmsg_has("NVIO_BDEV_WRITE");
+		d = disk_open(f, "f", NVIO_BDEV_READ);
+		assert_true(nvio_bdev_is_read_only(d.bdev));
+		assert_ok(do_read(&d, buf, 0, 512));
+		assert_int_equal(do_write(&d, buf, 0, 512), -EBADF);
+		disk_close(&d);
+		delete_device(f, "f");
+	}
+}
+
+static void an_image_is_created_extended_and_keeps_its_uuid(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", path_of(f, "new"));
+	uint8_t uuid[16];
+	struct stat st;
+	struct disk d;
+
+	o.create = true;
+	o.block_size = 4096;
+	o.num_blocks = 100;
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	d = disk_open(f, "f", 0);
+	memcpy(uuid, nvio_bdev_uuid(d.bdev), 16);
+	disk_close(&d);
+	delete_device(f, "f");
+	o.num_blocks = 200;
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	delete_device(f, "f");
+	assert_ok(stat(o.path, &st));
+	assert_int_equal(st.st_size, 200 * 4096);
+	o.create = false;
+	o.num_blocks = 0;
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	d = disk_open(f, "f", 0);
+	assert_int_equal(nvio_bdev_num_blocks(d.bdev), 200);
+	assert_memory_equal(nvio_bdev_uuid(d.bdev), uuid, 16);
+	assert_string_equal(nvio_bdev_module(d.bdev), "file");
+	assert_true(nvio_bdev_has_volatile_cache(d.bdev));
+	disk_close(&d);
+	delete_device(f, "f");
+	o.num_blocks = 50; /* smaller than the file is fine */
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	d = disk_open(f, "f", 0);
+	assert_int_equal(nvio_bdev_num_blocks(d.bdev), 50);
+	disk_close(&d);
+}
+
+static void a_failed_create_takes_the_new_file_back(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("taken", path_of(f, "new"));
+
+	make_null(f, "taken", 512, 8);
+	o.create = true;
+	o.num_blocks = 100;
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EEXIST);
+	assert_int_not_equal(access(o.path, F_OK), 0);
+	make_image(f, "old", 1 << 20, 0600);
+	o.path = path_of(f, "old");
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EEXIST);
+	assert_ok(access(o.path, F_OK)); /* it was there before */
+}
+
+static void a_second_writer_is_kept_out_and_readers_share(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("a", make_image(f, "image", 1 << 20, 0600));
+	int fd;
+
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	o.name = "b";
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EBUSY);
+	assert_errmsg_has(o.path);
+	o.read_only = true;
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EBUSY);
+	delete_device(f, "a");
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	o.name = "c";
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	o.name = "d";
+	o.read_only = false;
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EBUSY);
+	delete_device(f, "b");
+	delete_device(f, "c");
+	/* Another process is another open file description, as this is. */
+	fd = open(o.path, O_RDONLY);
+	assert_ok(flock(fd, LOCK_SH | LOCK_NB));
+	assert_int_equal(nvio_bdev_file_create(f->env, &o), -EBUSY);
+	assert_ok(close(fd));
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+}
+
+static void what_was_written_is_in_the_file_and_there_after_reopening(void **state)
+{
+	static unsigned char buf[8192], seen[8192];
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+
+	for_each_engine(engine, f)
+		for (int direct = 0; direct < 2; direct++) {
+			struct nvio_op op = { .flags = NVIO_OP_FUA };
+			unsigned char value = (unsigned char)(engine * 16 + direct + 1);
+			struct disk d;
+			int fd;
+
+			o.engine = engine;
+			o.no_direct = !direct;
+			o.block_size = 4096;
+			assert_ok(nvio_bdev_file_create(f->env, &o));
+			d = disk_open(f, "f", NVIO_BDEV_WRITE);
+			memset(buf, value, sizeof(buf));
+			assert_ok(do_write(&d, buf, 4096, 4096));
+			assert_ok(nvio_await(nvio_bdev_write(d.desc, d.ch, buf, 8192, 8192, &op), &op));
+			op = (struct nvio_op)NVIO_OP(NULL);
+			assert_ok(nvio_await(nvio_bdev_flush(d.desc, d.ch, &op), &op));
+			disk_close(&d);
+			delete_device(f, "f");
+			fd = open(o.path, O_RDONLY);
+			assert_int_equal(pread(fd, seen, 8192, 4096), 8192);
+			assert_ok(close(fd));
+			assert_true(all_bytes_are(seen, value, 8192));
+			assert_ok(nvio_bdev_file_create(f->env, &o));
+			d = disk_open(f, "f", 0);
+			memset(seen, 0, sizeof(seen));
+			assert_ok(do_read(&d, seen, 8192, 8192));
+			assert_true(all_bytes_are(seen, value, 8192));
+			disk_close(&d);
+			delete_device(f, "f");
+		}
+}
+
+static void the_engine_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+	bool direct = true, uring = have_uring(f);
+	const char *engine;
+	struct disk d;
+
+	for (int kind = NVIO_BDEV_FILE_AUTO; kind <= NVIO_BDEV_FILE_THREADS; kind++) {
+		if (kind == NVIO_BDEV_FILE_IO_URING && !uring)
+			continue;
+		o.engine = kind;
+		o.no_direct = true;
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		d = disk_open(f, "f", 0);
+		assert_ok(nvio_bdev_file_engine(d.bdev, &engine, &direct));
+		assert_string_equal(engine, kind == NVIO_BDEV_FILE_THREADS || !uring ? "threads" : "io_uring");
+		assert_false(direct);
+		disk_close(&d);
+		delete_device(f, "f");
+	}
+	assert_int_equal(nvio_bdev_file_engine(NULL, &engine, &direct), -EINVAL);
+}
+
+static void direct_io_is_used_where_the_file_system_takes_it(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+	int fd = open(o.path, O_RDONLY | O_DIRECT);
+	bool direct;
+	struct disk d;
+
+	if (fd < 0) {
+		print_message("the file system of %s has no O_DIRECT\n", f->dir);
+		skip();
+	}
+	close(fd);
+	o.block_size = 4096;
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	d = disk_open(f, "f", 0);
+	assert_ok(nvio_bdev_file_engine(d.bdev, NULL, &direct));
+	assert_true(direct);
+	disk_close(&d);
+}
+
+/* In the child: io_uring_setup(2) answers `err`, as in a container or behind a sysctl. */
+static void forbid_io_uring(int err)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		_exit(77);
+}
+
+/* 0: as it should be; 1: not; 77: seccomp cannot be had. */
+static int fallback_child(const char *path, int err)
+{
+	struct nvio_bdev_file_opts o = opts_for("f", path);
+	unsigned char buf[4096], seen[4096];
+	struct nvio_bdev_desc *desc;
+	struct nvio_thread *thread;
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_channel *ch;
+	struct nvio_env *env;
+	const char *engine;
+
+	forbid_io_uring(err);
+	if (nvio_env_open(NULL, &env) || nvio_thread_create(env, NULL, &thread) || nvio_thread_attach(thread))
+		return 2;
+	o.engine = NVIO_BDEV_FILE_IO_URING;
+	if (nvio_bdev_file_create(env, &o) >= 0 || !strstr(nvio_errmsg(), "io_uring"))
+		return 3;
+	o.engine = NVIO_BDEV_FILE_AUTO;
+	if (nvio_bdev_file_create(env, &o) || nvio_bdev_open(env, "f", NVIO_BDEV_WRITE, &desc) ||
+	    nvio_bdev_channel(desc, &ch))
+		return 4;
+	if (nvio_bdev_file_engine(nvio_bdev_desc_bdev(desc), &engine, NULL) || strcmp(engine, "threads"))
+		return 5;
+	memset(buf, 0x42, sizeof(buf));
+	if (nvio_await(nvio_bdev_write(desc, ch, buf, 0, sizeof(buf), &op), &op) ||
+	    nvio_await(nvio_bdev_read(desc, ch, seen, 0, sizeof(seen), &op), &op) || memcmp(buf, seen, sizeof(buf)))
+		return 6;
+	nvio_channel_put(ch);
+	if (nvio_bdev_close(desc) || nvio_thread_detach(thread))
+		return 7;
+	nvio_env_close(env);
+	return 0;
+}
+
+static void where_io_uring_is_forbidden_threads_take_over(void **state)
+{
+	static const int errors[] = { ENOSYS, EPERM, EACCES, ENOMEM };
+	struct fixture *f = *state;
+	const char *path = make_image(f, "image", 1 << 20, 0600);
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (!pid)
+			_exit(fallback_child(path, errors[i]));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		if (WEXITSTATUS(status) == 77) {
+			print_message("seccomp cannot be had here\n");
+			skip();
+		}
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+}
+
+static void a_file_that_is_cut_under_us_gives_errors_and_no_signal(void **state)
+{
+	static unsigned char buf[65536];
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+
+	for_each_engine(engine, f)
+		for (int direct = 0; direct < 2; direct++) {
+			struct disk d;
+
+			o.engine = engine;
+			o.no_direct = !direct;
+			assert_ok(truncate(o.path, 1 << 20));
+			assert_ok(nvio_bdev_file_create(f->env, &o));
+			d = disk_open(f, "f", NVIO_BDEV_WRITE);
+			assert_ok(truncate(o.path, 8192 + 100));
+			assert_ok(do_read(&d, buf, 0, 8192));
+			assert_int_equal(do_read(&d, buf, 8192, 512), -EIO); /* half of it is there */
+			assert_int_equal(do_read(&d, buf, 65536, 512), -EIO);
+			assert_int_equal(do_read(&d, buf, 0, 65536), -EIO);
+			assert_ok(do_write(&d, buf, 65536, 512)); /* makes it longer again */
+			assert_ok(do_read(&d, buf, 8192, 512));
+			disk_close(&d);
+			delete_device(f, "f");
+		}
+}
+
+static void a_full_file_system_is_enospc(void **state)
+{
+	static unsigned char buf[1 << 20];
+	struct fixture *f = *state;
+	const char *mnt = path_of(f, "mnt");
+
+	assert_ok(mkdir(mnt, 0700));
+	if (mount("tmpfs", mnt, "tmpfs", 0, "size=512k")) {
+		print_message("cannot mount a tmpfs: %s\n", strerror(errno));
+		skip();
+	}
+	for_each_engine(engine, f) {
+		struct nvio_bdev_file_opts o = opts_for("f", path_of(f, "mnt/image"));
+		struct disk d;
+
+		o.engine = engine;
+		o.create = true;
+		o.num_blocks = 4096;
+		assert_ok(nvio_bdev_file_create(f->env, &o)); /* sparse */
+		d = disk_open(f, "f", NVIO_BDEV_WRITE);
+		memset(buf, 1, sizeof(buf));
+		assert_int_equal(do_write(&d, buf, 0, sizeof(buf)), -ENOSPC);
+		disk_close(&d);
+		delete_device(f, "f");
+		assert_ok(unlink(o.path));
+	}
+	assert_ok(umount(mnt));
+}
+
+static void the_file_size_limit_is_enospc_too(void **state)
+{
+	static unsigned char buf[65536];
+	struct fixture *f = *state;
+	struct rlimit before, limit;
+
+	assert_ok(getrlimit(RLIMIT_FSIZE, &before));
+	limit = before;
+	limit.rlim_cur = 1 << 19;
+	signal(SIGXFSZ, SIG_IGN);
+	for_each_engine(engine, f) {
+		struct nvio_bdev_file_opts o = opts_for("f", path_of(f, "image"));
+		struct disk d;
+		int rc;
+
+		o.engine = engine;
+		o.create = true;
+		o.num_blocks = 2048;
+		assert_ok(setrlimit(RLIMIT_FSIZE, &limit));
+		rc = nvio_bdev_file_create(f->env, &o);
+		assert_ok(setrlimit(RLIMIT_FSIZE, &before));
+		assert_int_equal(rc, -EFBIG);
+		assert_errmsg_has("limit");
+		assert_int_not_equal(access(o.path, F_OK), 0);
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		d = disk_open(f, "f", NVIO_BDEV_WRITE);
+		assert_ok(setrlimit(RLIMIT_FSIZE, &limit));
+		rc = do_write(&d, buf, 1 << 19, sizeof(buf));
+		assert_ok(setrlimit(RLIMIT_FSIZE, &before));
+		assert_int_equal(rc, -ENOSPC);
+		assert_ok(do_write(&d, buf, 1 << 19, sizeof(buf)));
+		disk_close(&d);
+		delete_device(f, "f");
+		assert_ok(unlink(o.path));
+	}
+	signal(SIGXFSZ, SIG_DFL);
+}
+
+static void resize_grows_the_file_and_never_cuts_it(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+	unsigned char buf[512];
+	struct stat st;
+	struct disk d;
+
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	d = disk_open(f, "f", NVIO_BDEV_WRITE);
+	assert_ok(nvio_bdev_resize(f->env, "f", 4096));
+	assert_ok(stat(o.path, &st));
+	assert_int_equal(st.st_size, 2 << 20);
+	assert_ok(do_write(&d, buf, 4095 * 512, 512));
+	assert_ok(nvio_bdev_resize(f->env, "f", 16));
+	assert_int_equal(do_write(&d, buf, 4095 * 512, 512), -ERANGE);
+	assert_ok(stat(o.path, &st));
+	assert_int_equal(st.st_size, 2 << 20);
+	disk_close(&d);
+	delete_device(f, "f");
+	o.read_only = true;
+	assert_ok(nvio_bdev_file_create(f->env, &o));
+	assert_int_equal(nvio_bdev_resize(f->env, "f", 8192), -ENOSPC);
+}
+
+static unsigned done_count;
+
+static void count_done(struct nvio_op *op)
+{
+	assert_int_equal(op->status, 0);
+	done_count++;
+}
+
+/* More than an engine holds, in buffers that are not aligned: waits for slots and for bounce buffers too. */
+static void any_number_of_ios_may_be_submitted_at_once(void **state)
+{
+	enum { COUNT = 1000, LEN = 4096 };
+	unsigned char *buf = malloc((size_t)COUNT * LEN + 1);
+	struct nvio_op *ops = calloc(COUNT, sizeof(*ops));
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", COUNT * LEN, 0600));
+
+	assert_non_null(buf);
+	assert_non_null(ops);
+	for_each_engine(engine, f)
+		for (int odd = 0; odd < 2; odd++)
+			for (int write = 1; write >= 0; write--) {
+				struct disk d;
+
+				o.engine = engine;
+				o.block_size = LEN;
+				assert_ok(nvio_bdev_file_create(f->env, &o));
+				d = disk_open(f, "f", NVIO_BDEV_WRITE);
+				done_count = 0;
+				for (unsigned i = 0; i < COUNT; i++) {
+					unsigned char *at = buf + odd + i * LEN;
+
+					memset(at, write ? (int)(i * 7 + engine) : 0, LEN);
+					ops[i] = (struct nvio_op)NVIO_OP(count_done);
+					if (write)
+						assert_ok(nvio_bdev_write(d.desc, d.ch, at, i * LEN, LEN, &ops[i]));
+					else
+						assert_ok(nvio_bdev_read(d.desc, d.ch, at, i * LEN, LEN, &ops[i]));
+				}
+				while (done_count < COUNT)
+					nvio_thread_poll(f->thread, 0);
+				for (unsigned i = 0; i < COUNT; i++)
+					assert_true(all_bytes_are(buf + odd + i * LEN, (unsigned char)(i * 7 + engine), LEN));
+				disk_close(&d);
+				delete_device(f, "f");
+			}
+	free(ops);
+	free(buf);
+}
+
+static void a_put_channel_lets_io_finish(void **state)
+{
+	static _Alignas(4096) unsigned char buf[64][4096]; /* needs no bounce buffers */
+	static struct nvio_op ops[300];
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 1 << 20, 0600));
+
+	for_each_engine(engine, f) {
+		unsigned ok = 0, canceled = 0;
+		struct disk d;
+
+		o.engine = engine;
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		d = disk_open(f, "f", NVIO_BDEV_WRITE);
+		for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+			ops[i] = (struct nvio_op)NVIO_OP(NULL);
+			assert_ok(nvio_bdev_write(d.desc, d.ch, buf[i % 64], (i % 64) * 4096, 4096, &ops[i]));
+		}
+		nvio_channel_put(d.ch);
+		for (unsigned i = 0; i < 10; i++)
+			nvio_thread_poll(f->thread, 0);
+		for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+			ok += ops[i].status == 0;
+			canceled += ops[i].status == -ECANCELED;
+		}
+		assert_int_equal(ok + canceled, ARRAY_SIZE(ops));
+		assert_true(ok >= 128); /* those that the engine had */
+		assert_ok(nvio_bdev_close(d.desc));
+		delete_device(f, "f");
+	}
+}
+
+/* As an event loop does it; returns how often the thread slept with the op in flight. */
+static unsigned loop_until_done(struct fixture *f, struct nvio_op *op)
+{
+	unsigned slept = 0;
+
+	while (nvio_op_pending(op)) {
+		struct pollfd fd = { .fd = nvio_thread_fd(f->thread), .events = POLLIN };
+		int timeout = nvio_thread_timeout_ms(f->thread);
+
+		if (timeout) {
+			assert_int_equal(timeout, -1); /* no timer: only the descriptor can end it */
+			assert_true(poll(&fd, 1, 10000) == 1); /* a wake-up that is lost would end here */
+			slept++;
+		}
+		nvio_thread_poll(f->thread, 0);
+	}
+	return slept;
+}
+
+static void a_thread_may_sleep_while_io_is_under_way(void **state)
+{
+	static unsigned char buf[1 << 20];
+	struct fixture *f = *state;
+	struct nvio_bdev_file_opts o = opts_for("f", make_image(f, "image", 64 << 20, 0600));
+
+	for_each_engine(engine, f) {
+		struct nvio_op op = { .flags = NVIO_OP_FUA };
+		unsigned slept = 0;
+		struct disk d;
+
+		o.engine = engine;
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		d = disk_open(f, "f", NVIO_BDEV_WRITE);
+		assert_false(nvio_thread_has_active_pollers(f->thread)); /* nothing to do: nothing polls */
+		for (unsigned i = 0; i < 64; i++) {
+			assert_ok(nvio_bdev_write(d.desc, d.ch, buf, (uint64_t)i << 20, sizeof(buf), &op));
+			assert_true(nvio_thread_has_active_pollers(f->thread));
+			slept += loop_until_done(f, &op);
+			assert_ok(op.status);
+		}
+		print_message("slept %u times in 64 writes\n", slept);
+		nvio_thread_poll(f->thread, 0);
+		assert_false(nvio_thread_has_active_pollers(f->thread));
+		disk_close(&d);
+		delete_device(f, "f");
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		fixture_test(a_wrong_image_is_refused_with_its_path_and_a_remedy),
+		fixture_test(bad_options_are_refused),
+		fixture_test(a_read_only_file_wants_read_only),
+		fixture_test(an_image_is_created_extended_and_keeps_its_uuid),
+		fixture_test(a_failed_create_takes_the_new_file_back),
+		fixture_test(a_second_writer_is_kept_out_and_readers_share),
+		fixture_test(what_was_written_is_in_the_file_and_there_after_reopening),
+		fixture_test(the_engine_is_told),
+		fixture_test(direct_io_is_used_where_the_file_system_takes_it),
+		fixture_test(where_io_uring_is_forbidden_threads_take_over),
+		fixture_test(a_file_that_is_cut_under_us_gives_errors_and_no_signal),
+		fixture_test(a_full_file_system_is_enospc),
+		fixture_test(the_file_size_limit_is_enospc_too),
+		fixture_test(resize_grows_the_file_and_never_cuts_it),
+		fixture_test(any_number_of_ios_may_be_submitted_at_once),
+		fixture_test(a_put_channel_lets_io_finish),
+		fixture_test(a_thread_may_sleep_while_io_is_under_way),
+	};
+
+	return cmocka_run_group_tests_name("bdev/file", tests, NULL, NULL);
+}
