@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From nothing to the first block read, as any program would do it; then it writes the moment (CLOCK_MONOTONIC, in nanoseconds) to
- * standard output. bench_start knows when it was started.
+ * From nothing to the first block read, as any program would do it; then it writes the moment
+ * (CLOCK_MONOTONIC, in nanoseconds) to standard output. bench_start knows when it was started.
  */
 #include <stdio.h>
 #include <time.h>

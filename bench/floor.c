@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Both ends of the floor. They are functions of a file of their own, so that the counts per function are counts per part.
+ * Both ends of the floor. They are functions of a file of their own, so that the counts per function are
+ * counts per part.
  */
 #include "floor.h"
 
@@ -11,7 +12,8 @@
 #define NONE  0xffff
 #define READ  0x02u
 
-_Static_assert(sizeof(struct floor_sqe) == 64 && sizeof(struct floor_cqe) == 16, "NVMe Base 2.0 section 3.3.3");
+_Static_assert(sizeof(struct floor_sqe) == 64, "NVMe Base 2.0 section 3.3.3.1");
+_Static_assert(sizeof(struct floor_cqe) == 16, "NVMe Base 2.0 section 3.3.3.2");
 
 void floor_init(struct floor_rings *f)
 {

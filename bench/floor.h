@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The floor: the least that anybody does who moves a 4 KiB read through NVMe memory queues. An op, a per-command array, the entry
- * written in place, one doorbell per batch, completions found by their phase tag; no checks, no namespaces, no timeouts, no errors,
- * nothing but one command. What a driver costs is told as a ratio to this.
+ * The floor: the least that anybody does who moves a 4 KiB read through NVMe memory queues. An op, a per-
+ * command array, the entry written in place, one doorbell per batch, completions found by their phase tag;
+ * no checks, no namespaces, no timeouts, no errors, nothing but one command. What a driver costs is told as
+ * a ratio to this.
  */
 #ifndef BENCH_FLOOR_H
 #define BENCH_FLOOR_H
@@ -58,7 +59,7 @@ void floor_init(struct floor_rings *f);
 /* Host: a read of `nblocks` at `lba` into `buf`. At most FLOOR_ENTRIES - 1 at once. */
 void floor_submit(struct floor_rings *f, struct floor_op *op, void *buf, uint64_t lba, uint32_t nblocks);
 
-/* Host: rings for what was submitted, takes what has completed, runs the callbacks, rings for what those submitted. */
+/* Host: rings for what was submitted, takes what completed, runs callbacks, rings for what they submitted. */
 unsigned floor_reap(struct floor_rings *f);
 
 /* Device: completes what there is; returns how many. */

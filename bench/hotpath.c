@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What an I/O costs in instructions: a program that does exactly so many of them and is run under callgrind, twice, with different
- * counts. The slope is free of everything but the I/O. bench/counts.py runs it and reads the result.
+ * What an I/O costs in instructions: a program that does exactly so many of them and is run under callgrind,
+ * twice, with different counts. The slope is free of everything but the I/O. bench/counts.py runs it and
+ * reads the result.
  *
  *     bench_hotpath LOAD DEPTH IOS
  */

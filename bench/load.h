@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the benchmarks put under load, each behind the same five functions: `depth` reads or writes of 4 KiB at random places kept in
- * flight, the next one submitted from the callback of the one before. The loops themselves are written out per kind, so that what is
- * measured holds no indirection of the benchmark's own.
+ * What the benchmarks put under load, each behind the same few functions: `depth` reads or writes of 4 KiB
+ * at random places kept in flight, the next one submitted from the callback of the one before. The loops
+ * themselves are written out per kind, so that what is measured holds no indirection of the benchmark's own.
  */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
@@ -24,7 +24,7 @@ struct load_opts {
 	const char *what;               /* the kind's own: a drive's short form, a module's name, ... */
 	unsigned depth;                 /* 1 to LOAD_MAX_DEPTH */
 	bool write;
-	int core;                       /* where a second thread of the benchmark's own runs, if there is one; -1: anywhere */
+	int core;                       /* of a second thread of the benchmark's own; -1: anywhere */
 	struct nvio_histogram *latency; /* NULL: not measured, and then costs nothing */
 };
 
@@ -50,7 +50,7 @@ struct load_kind {
 };
 
 extern const struct load_kind load_nvme;  /* the driver over a software drive; what: the drive's short form */
-extern const struct load_kind load_bdev;  /* what: "null" (untouched reads), "zeros" (null that fills with zeros), "malloc" */
+extern const struct load_kind load_bdev;  /* what: "null" (untouched reads), "zeros" (null), "malloc" */
 extern const struct load_kind load_floor; /* what: "one" thread or "two" */
 extern const struct load_kind load_copy;  /* what: "memcpy" or "memset" */
 

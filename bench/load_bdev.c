@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Load on the block-device layer: a null or malloc device, one channel on one nvio_thread that this loop polls.
+ * Load on the block-device layer: a null or malloc device, one channel on one nvio_thread that this loop
+ * polls.
  */
 #include "load.h"
 
@@ -115,7 +116,7 @@ static int create_malloc(struct nvio_env *env)
 	return nvio_bdev_malloc_create(env, &opts);
 }
 
-/* Each page of a RAM device is there before the measurement: it is about copying, not about the first touch. */
+/* Each page of a RAM device is there beforehand: this is about copying, not about the first touch. */
 static void touch_all(struct bdev_load *l)
 {
 	struct nvio_op op = NVIO_OP(NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What malloc and zero-filled null devices are held against: nothing but the copying, at as many random places and into as many
- * buffers.
+ * What malloc and zero-filled null devices are held against: nothing but the copying, at as many random
+ * places and into as many buffers.
  */
 #include "load.h"
 

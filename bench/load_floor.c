@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Load on the floor (floor.h): the same loop as load_nvme.c has, on bare rings, with both ends on one OS thread or on two.
+ * Load on the floor (floor.h): the same loop as load_nvme.c has, on bare rings, with both ends on one OS
+ * thread or on two.
  */
 #include "load.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Load on the raw driver: reads and writes on a namespace of a software drive, one queue pair, callbacks, polled.
+ * Load on the raw driver: reads and writes on a namespace of a software drive, one queue pair, callbacks,
+ * polled.
  */
 #include "load.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How many I/Os per second, each kind of load beside the floor it is held against. Machines are shared and wander, so the two take
- * turns in short slices, and what counts is the ratio within a round. One line of JSON per row and depth; bench/run makes tables of them.
+ * How many I/Os per second, each kind of load beside the floor it is held against. Machines are shared and
+ * wander, so the two take turns in short slices, and what counts is the ratio within a round. One line of
+ * JSON per row and depth; bench/run makes tables of them.
  *
  *     bench_rate [ROUNDS [SLICE_MS [ROW]]]
  */
@@ -21,7 +22,7 @@ struct row {
 	const char *name;
 	struct load_opts load, floor; /* floor.kind NULL: there is none */
 	unsigned depths[5];           /* 0 ends */
-	bool two;                     /* takes a second core: a drive's short form gets its thread, the floor its device thread */
+	bool two; /* on two cores: the drive gets a thread of its own, and so does the floor's device */
 };
 
 #define NVME(form)  { .kind = &load_nvme, .what = (form) }
@@ -82,7 +83,8 @@ static double slice(const struct row *row, struct load_opts opts, unsigned depth
 	opts.depth = depth;
 	opts.core = drive_core;
 	if (row->two && opts.kind == &load_nvme) {
-		snprintf(form, sizeof(form), "%s%cpoll=thread&core=%d", opts.what, strchr(opts.what, '?') ? '&' : '?', drive_core);
+		snprintf(form, sizeof(form), "%s%cpoll=thread&core=%d", opts.what,
+			strchr(opts.what, '?') ? '&' : '?', drive_core);
 		opts.what = form;
 	}
 	/* The drive's thread finds its core only if the environment is opened unbound. */
@@ -130,14 +132,20 @@ static void run_row(const struct row *row, unsigned rounds, uint64_t slice_ns)
 
 static void run_latency(const struct row *row, uint64_t slice_ns)
 {
+	static const struct {
+		const char *name;
+		double percent;
+	} told[] = { { "p50_ns", 50 }, { "p99_ns", 99 }, { "p999_ns", 99.9 } };
 	static struct nvio_histogram h;
 
 	for (const unsigned *depth = row->depths; *depth; depth++) {
 		slice(row, row->load, *depth, slice_ns, &h);
-		printf("{\"latency\": \"%s\", \"depth\": %u, \"mean_ns\": %.0f, \"p50_ns\": %llu, \"p99_ns\": %llu, \"p999_ns\": %llu}\n",
-			row->name, *depth, nvio_histogram_mean(&h), (unsigned long long)nvio_histogram_percentile(&h, 50),
-			(unsigned long long)nvio_histogram_percentile(&h, 99),
-			(unsigned long long)nvio_histogram_percentile(&h, 99.9));
+		printf("{\"latency\": \"%s\", \"depth\": %u, \"mean_ns\": %.0f", row->name, *depth,
+			nvio_histogram_mean(&h));
+		for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+			printf(", \"%s\": %llu", told[i].name,
+				(unsigned long long)nvio_histogram_percentile(&h, told[i].percent));
+		printf("}\n");
 		fflush(stdout);
 	}
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Starts a program and says what that took: nanoseconds from the start to the moment that the program prints (0 when what it prints
- * is no such moment), and its largest resident set in KiB. One line per round. A small program does this, and not the Python around
- * it, since the kernel counts the memory of whoever starts a program into that program's largest resident set.
+ * Starts a program and says what that took: nanoseconds from the start to the moment that the program prints
+ * (0 when what it prints is no such moment), and its largest resident set in KiB. One line per round. A
+ * small program does this, and not the Python around it, since the kernel counts the memory of whoever
+ * starts a program into that program's largest resident set.
  *
  *     bench_start ROUNDS PROGRAM [ARGUMENT...]
  */

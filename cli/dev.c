@@ -33,8 +33,8 @@ int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct
 	memset(dev, 0, sizeof(*dev));
 	nvio_env_opts_init(&env);
 	env.log_level = (enum nvio_log_level)cli.log_level;
-	if (cli.verbose && !cli.cmd->decodes && env.log_level < NVIO_LOG_INFO)
-		env.log_level = NVIO_LOG_INFO;
+	if (cli.verbose && !cli.cmd->decodes && env.log_level < NVIO_LOG_DEBUG)
+		env.log_level = NVIO_LOG_DEBUG;
 	if (nvio_env_open(&env, &dev->env))
 		return cli_fail("%s", nvio_errmsg());
 	if (!opts) {

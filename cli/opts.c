@@ -41,7 +41,7 @@ static const struct cli_opt decode[] = {
 
 static const struct cli_opt steps[] = {
 	{ "verbose", 'v', CLI_FLAG, &cli.verbose, NULL,
-		"tell each step on standard error (--log-level info)" },
+		"tell each step on standard error (--log-level debug)" },
 	{ NULL },
 };
 

@@ -44,7 +44,7 @@ NVIO_EXPORT int nvio_qpair_alloc(struct nvio_ctrlr *ctrlr, const struct nvio_qpa
 
 /*
  * Gives it back. Ops in flight complete first with -ECANCELED (callbacks run in this call); the controller's queues are deleted before
- * memory goes. NULL is allowed. Also right for one that has outlived its controller.
+ * memory goes. NULL is allowed. Also right for one that has outlived its controller. Not from within one of its own callbacks.
  */
 NVIO_EXPORT void nvio_qpair_free(struct nvio_qpair *qp);
 

@@ -6,6 +6,7 @@
 #include "base/op.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 
 #include <nvio/error.h>
 
@@ -16,11 +17,18 @@
 #define IDLE_POLLS_BEFORE_YIELD 2000
 
 _Thread_local int (*op_wait_hook)(struct nvio_op *op);
-_Thread_local int (*op_idle_poll)(void);
+int (*_Atomic op_idle_poll)(void);
+
+static int idle_turn(void)
+{
+	int (*poll)(void) = atomic_load_explicit(&op_idle_poll, memory_order_relaxed);
+
+	return poll ? poll() : 0;
+}
 
 int op_idle(void)
 {
-	int n = op_idle_poll ? op_idle_poll() : 0;
+	int n = idle_turn();
 
 	if (!n)
 		sched_yield();
@@ -55,10 +63,10 @@ int nvio_wait(struct nvio_op *op)
 				return wait_failed(op, rc);
 			break;
 		}
-		if (rc)
+		if (rc || op_wait_hook || idle_turn() > 0)
 			idle = 0;
-		else if (!op_wait_hook && (op_idle_poll || ++idle >= IDLE_POLLS_BEFORE_YIELD))
-			op_idle();
+		else if (++idle >= IDLE_POLLS_BEFORE_YIELD)
+			sched_yield();
 	}
 	return op->status;
 }

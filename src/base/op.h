@@ -26,10 +26,10 @@ struct pollable_ops {
 extern _Thread_local int (*op_wait_hook)(struct nvio_op *op);
 
 /*
- * Set while an nvio_thread is current on this OS thread: polls it. Whatever waits by polling something else offers it a turn, so that
- * what it waits for may be done by that very thread.
+ * Polls the nvio_thread that is current on this OS thread, if one is. Whatever waits by polling something else offers it a turn, so
+ * that what it waits for may be done by that very thread. The room thread puts its function here; always the same.
  */
-extern _Thread_local int (*op_idle_poll)(void);
+extern int (*_Atomic op_idle_poll)(void);
 
 /* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
 int op_idle(void);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The block-device room's own structures: registry, device, descriptor, channel, and the end of an I/O, which is the half
- * of the hot path that modules call (the other half is io.c).
+ * The block-device room's own structures: registry, device, descriptor, channel, and the end of an I/O, which
+ * is the half of the hot path that modules call (the other half is io.c).
  *
- * Life of a device: registered; perhaps deleted (out of the registry, events sent, new I/O refused); when then the last
- * descriptor is closed and the last channel gone, destroyed.
+ * Life of a device: registered; perhaps deleted (out of the registry, events sent, new I/O refused); when
+ * then the last descriptor is closed and the last channel gone, destroyed.
  */
 #ifndef BDEV_BDEV_H
 #define BDEV_BDEV_H
@@ -22,50 +22,52 @@
 
 #define BDEV_MAX_CHANNELS 256 /* per device; one per nvio_thread */
 #define BDEV_MAX_ALIASES  16
-#define BDEV_MAX_IOVCNT   (1 << 20)
+#define BDEV_MAX_IOVCNT	  (1 << 20)
 #define BDEV_MAX_MODULES  64
-#define BDEV_MIN_BLOCK    512u
-#define BDEV_MAX_BLOCK    65536u
+#define BDEV_MIN_BLOCK	  512u
+#define BDEV_MAX_BLOCK	  65536u
 
 struct bdev_registry {
-	pthread_mutex_t lock;   /* everything here, and what says so below; never held across a callback or a module */
-	struct list devices;    /* in order of creation */
-	struct list leaving;    /* deleted, and not gone yet */
+	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
+	struct list devices; /* in order of creation */
+	struct list leaving; /* deleted, and not gone yet */
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
 };
 
 struct nvio_bdev {
 	/* Hot: read by every thread. */
-	_Atomic uint64_t io_size;  /* bytes that I/O may touch; 0 once deleted, so that one comparison refuses both */
-	uint64_t block_mask;       /* immutable */
+	_Atomic uint64_t io_size; /* bytes that I/O may touch; 0 once deleted: one comparison refuses both */
+	uint64_t block_mask;						     /* immutable */
 	int (*submit)(void *device, void *channel, struct nvio_bdev_io *io); /* immutable */
-	void *device;              /* immutable; the module's */
-	_Atomic uint32_t io_types; /* loses WRITE_ZEROES when the device turns out not to have it */
-	uint32_t block_size;       /* immutable */
-	bool volatile_cache;       /* immutable */
-	bool read_only;            /* immutable */
+	void *device;							     /* immutable; the module's */
+	_Atomic bool has_write_zeroes; /* false for good once the device turns out not to have it */
+	uint32_t block_size;	       /* immutable */
+	uint32_t io_types;	       /* immutable; NVIO_BDEV_CAN() of what the module takes */
+	bool volatile_cache;	       /* immutable */
+	bool read_only;		       /* immutable */
 
 	_Atomic bool removed;
 	_Atomic uint64_t num_blocks;
-	struct nvio_env *env;      /* immutable */
-	const struct nvio_bdev_module *module; /* immutable */
-	char *name;                /* immutable */
-	uint8_t uuid[16];          /* immutable */
-	_Atomic(char *) aliases[BDEV_MAX_ALIASES]; /* added under the registry lock, never taken back */
-	struct list link;          /* registry lock; in devices or leaving */
-	struct list descs;         /* registry lock; those open */
-	struct list channels;      /* registry lock */
-	struct nvio_bdev_desc *claimed_by;            /* registry lock */
-	uint64_t slots_used[BDEV_MAX_CHANNELS / 64];  /* registry lock; see bdev_channel.slot */
-	pthread_mutex_t resize_lock; /* one resize at a time, and no new channel meanwhile; outside of the registry lock */
-	struct nvio_io_device_ops channel_ops;        /* immutable */
+	struct nvio_env *env;			     /* immutable */
+	const struct nvio_bdev_module *module;	     /* immutable */
+	char *name;				     /* immutable */
+	uint8_t uuid[16];			     /* immutable */
+	_Atomic(char *) aliases[BDEV_MAX_ALIASES];   /* added under the registry lock, never taken back */
+	struct list link;			     /* registry lock; in devices or leaving */
+	struct list descs;			     /* registry lock; those open */
+	struct list channels;			     /* registry lock */
+	struct nvio_bdev_desc *claimed_by;	     /* registry lock */
+	uint64_t slots_used[BDEV_MAX_CHANNELS / 64]; /* registry lock; see bdev_channel.slot */
+	pthread_mutex_t resize_lock; /* one resize at a time, and no new channel meanwhile; outside of the
+					registry lock */
+	struct nvio_io_device_ops channel_ops; /* immutable */
 
 	/* The deletion. */
-	struct nvio_op *delete_op;         /* registry lock; NULL: none, or cancelled */
+	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
 	struct nvio_thread *delete_thread; /* registry lock; where both ops complete */
-	struct nvio_op gone_op;            /* delete_thread; completes with the last channel's end */
-	bool channels_gone;                /* registry lock */
+	struct nvio_op gone_op;		   /* delete_thread; completes with the last channel's end */
+	bool channels_gone;		   /* registry lock */
 };
 
 /* In flight of one descriptor on one channel: written by the channel's thread alone, so a line of its own. */
@@ -74,16 +76,17 @@ struct bdev_count {
 };
 
 struct nvio_bdev_desc {
-	struct nvio_bdev *bdev;    /* immutable; may be gone once closed */
-	struct bdev_registry *reg; /* immutable */
-	uint32_t io_types;         /* immutable; what the flags of open allow */
+	struct nvio_bdev *bdev;	    /* immutable; may be gone once closed */
+	struct bdev_registry *reg;  /* immutable */
+	uint32_t io_types;	    /* immutable; what the flags of open allow and the device can */
+	bool writable;		    /* immutable */
 	struct nvio_thread *thread; /* immutable; the opening one: events and close */
-	struct list link;          /* registry lock */
-	uint32_t events;           /* registry lock; bits to be told */
-	bool event_sent;           /* registry lock; a message is under way, and frees what was closed meanwhile */
-	bool closed;               /* registry lock */
+	struct list link;	    /* registry lock */
+	uint32_t events;	    /* registry lock; bits to be told */
+	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
+	bool closed;	 /* registry lock */
 	nvio_bdev_event_fn event_fn; /* opening thread */
-	void *event_arg;           /* opening thread */
+	void *event_arg;	     /* opening thread */
 	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
 };
 
@@ -92,28 +95,30 @@ struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
 	struct nvio_thread *thread;
 	struct nvio_bdev *bdev;
-	struct op_queue waiting;   /* the module had no room; in order */
-	size_t count_at;           /* where in each descriptor its in_flight of this channel is, in bytes */
-	unsigned slot;             /* the same as an index */
-	bool ending;               /* being destroyed: nothing is submitted any more */
-	bool resubmitting;         /* nvio_bdev_channel_ready() is at it */
-	uint64_t timer_due_ns;     /* of `timer` while it runs; 0: it does not */
-	struct nvio_timer timer;   /* for the deadlines of what waits */
-	struct list link;          /* registry lock; in bdev.channels */
+	struct op_queue waiting; /* the module had no room; in order */
+	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
+	unsigned slot;		 /* the same as an index */
+	bool ending;		 /* being destroyed: nothing is submitted any more */
+	bool resubmitting;	 /* nvio_bdev_channel_ready() is at it */
+	uint64_t timer_due_ns;	 /* of `timer` while it runs; 0: it does not */
+	struct nvio_timer timer; /* for the deadlines of what waits */
+	struct list link;	 /* registry lock; in bdev.channels */
 	CACHE_ALIGNED unsigned char module[];
 };
 
 /* nvio_bdev_io.state */
 enum {
-	BDEV_IO_WAITING = 1 << 0,        /* in bdev_channel.waiting */
-	BDEV_IO_NATIVE_ZEROES = 1 << 1,  /* WRITE_ZEROES that the module has; -EOPNOTSUPP turns it into the next */
+	BDEV_IO_WAITING = 1 << 0, /* in bdev_channel.waiting */
+	BDEV_IO_NATIVE_ZEROES =
+		1 << 1, /* WRITE_ZEROES that the module has; -EOPNOTSUPP turns it into the next */
 	BDEV_IO_EMULATED_ZEROES = 1 << 2, /* zeros are being written, piece by piece */
-	BDEV_IO_STEPPING = 1 << 3,       /* of these: inside submit */
-	BDEV_IO_STEPPED = 1 << 4,        /* of these: the piece ended inside submit */
-	BDEV_IO_DEADLINE = 1 << 5,       /* deadline_ns is set */
+	BDEV_IO_STEPPING = 1 << 3,	  /* of these: inside submit */
+	BDEV_IO_STEPPED = 1 << 4,	  /* of these: the piece ended inside submit */
+	BDEV_IO_DEADLINE = 1 << 5,	  /* deadline_ns is set */
 };
 
-nvio_static_assert(sizeof(struct nvio_bdev_io) <= sizeof(((struct nvio_op *)0)->priv), "no allocation per I/O");
+nvio_static_assert(
+	sizeof(struct nvio_bdev_io) <= sizeof(((struct nvio_op *)0)->priv), "no allocation per I/O");
 
 static inline struct nvio_bdev_io *bdev_op_io(struct nvio_op *op)
 {
@@ -125,12 +130,15 @@ static inline struct nvio_op *bdev_io_op(struct nvio_bdev_io *io)
 	return container_of((uint64_t *)io, struct nvio_op, priv);
 }
 
-/* Plain load and store: the counter has one writer, and the reader (close) wants no more than a sound value. */
-static ALWAYS_INLINE void bdev_count_add(struct nvio_bdev_desc *desc, const struct bdev_channel *ch, uint32_t n)
+/* Plain load and store: the counter has one writer, and the reader (close) wants no more than a sound value.
+ */
+static ALWAYS_INLINE void bdev_count_add(
+	struct nvio_bdev_desc *desc, const struct bdev_channel *ch, uint32_t n)
 {
 	_Atomic uint32_t *count = &((struct bdev_count *)((char *)desc + ch->count_at))->n;
 
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(
+		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
@@ -176,13 +184,13 @@ bool bdev_is_named(const struct nvio_bdev *bdev, const char *name);
 int bdev_name_check(const char *what, const char *name);
 
 /* device.c */
-void bdev_free(struct nvio_bdev *bdev);        /* the module's destroy included */
+void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
 
 /* desc.c; with the registry lock held: tells every descriptor of the device, each on its own thread. */
 void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event);
 
-/* The built-in modules, in one array that ends with NULL. modules.c */
+/* The built-in modules, in one array that ends with NULL. modules/modules.c */
 extern const struct nvio_bdev_module *const bdev_builtin_modules[];
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels: one per device and thread, so that I/O takes no lock. Here are their making and end, the queue of I/O that the
- * module had no room for, its deadlines, and cancel.
+ * Channels: one per device and thread, so that I/O takes no lock. Here are their making and end, the queue of
+ * I/O that the module had no room for, its deadlines, and cancel.
  */
 #include "base/clock.h"
 #include "bdev/bdev.h"
@@ -25,8 +25,10 @@ static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
 	struct nvio_bdev_io *io = bdev_op_io(op);
 
 	if (!(io->state & BDEV_IO_WAITING))
-		return fail(-EOPNOTSUPP, "bdev: cancel: %s: module %s is at it and cannot be stopped; the operation will "
-			"complete by itself", ch->bdev->name, ch->bdev->module->name);
+		return fail(-EOPNOTSUPP,
+			"bdev: cancel: %s: module %s is at it and cannot be stopped; the operation will "
+			"complete by itself",
+			ch->bdev->name, ch->bdev->module->name);
 	waiting_end(ch, io, -ECANCELED);
 	return 0;
 }
@@ -37,7 +39,8 @@ const struct pollable_ops bdev_channel_pollable = {
 	.cancel = channel_cancel,
 };
 
-/* Has the timer run out no later than at `due_ns`. Without a timer a deadline is seen when the I/O gets its turn. */
+/* Has the timer run out no later than at `due_ns`. Without a timer a deadline is seen when the I/O gets its
+ * turn. */
 static void timer_arm(struct bdev_channel *ch, uint64_t due_ns)
 {
 	uint64_t now;
@@ -45,7 +48,8 @@ static void timer_arm(struct bdev_channel *ch, uint64_t due_ns)
 	if (ch->timer_due_ns && ch->timer_due_ns <= due_ns)
 		return;
 	now = clock_now(&ch->bdev->env->clock);
-	if (!nvio_timer_start(ch->thread, &ch->timer, due_ns > now ? DIV_ROUND_UP(due_ns - now, NS_PER_US) : 0))
+	if (!nvio_timer_start(
+		    ch->thread, &ch->timer, due_ns > now ? DIV_ROUND_UP(due_ns - now, NS_PER_US) : 0))
 		ch->timer_due_ns = due_ns;
 }
 
@@ -130,8 +134,8 @@ static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	if (rc == -ENODEV)
 		return fail(rc, "bdev: channel: %s: the device has been removed; close it", bdev->name);
 	if (rc)
-		return fail(rc, "bdev: channel: %s: %d threads have one already, which is the limit", bdev->name,
-			BDEV_MAX_CHANNELS);
+		return fail(rc, "bdev: channel: %s: %d threads have one already, which is the limit",
+			bdev->name, BDEV_MAX_CHANNELS);
 	return 0;
 }
 
@@ -141,7 +145,7 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 
 	pthread_mutex_lock(&reg->lock);
 	/* The module has kept its word: all I/O of this channel has ended. */
-	list_for_each(l, &bdev->descs)
+	list_for_each (l, &bdev->descs)
 		invariant(!list_entry(l, struct nvio_bdev_desc, link)->in_flight[ch->slot].n);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);

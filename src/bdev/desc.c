@@ -6,14 +6,10 @@
 #include "bdev/bdev.h"
 #include <nvio/error.h>
 
-#define READ_TYPES  (NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH))
-#define WRITE_TYPES (NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) | \
-		     NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP))
-
-static bool can_write(const struct nvio_bdev_desc *desc)
-{
-	return desc->io_types & WRITE_TYPES;
-}
+#define READ_TYPES (NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH))
+#define WRITE_TYPES                                                                                          \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                      \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP))
 
 /* With the registry lock held. 0, or why the device cannot be opened like this. */
 static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t flags)
@@ -25,7 +21,9 @@ static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t f
 	if (bdev->read_only)
 		return fail(-EROFS, "bdev: open: %s is read-only; open it without NVIO_BDEV_WRITE", name);
 	if (bdev->claimed_by)
-		return fail(-EPERM, "bdev: open: %s is claimed by a device that builds on it; delete that one first", name);
+		return fail(-EPERM,
+			"bdev: open: %s is claimed by a device that builds on it; delete that one first",
+			name);
 	return 0;
 }
 
@@ -37,7 +35,10 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 	int rc;
 
 	if (!env || !name || !out)
-		return fail(-EINVAL, "bdev: open: %s is NULL", !env ? "the environment" : !name ? "the name" : "the result");
+		return fail(-EINVAL, "bdev: open: %s is NULL",
+			!env	? "the environment"
+			: !name ? "the name"
+				: "the result");
 	if (flags & ~NVIO_BDEV_WRITE)
 		return fail(-EINVAL, "bdev: open: %s: unknown flags 0x%x", name, flags & ~NVIO_BDEV_WRITE);
 	if (!thread_current())
@@ -46,7 +47,7 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 	desc = alloc_aligned(CACHE_LINE, sizeof(*desc));
 	if (!desc)
 		return fail(-ENOMEM, "bdev: open: %s: no memory for a descriptor", name);
-	desc->io_types = READ_TYPES | (flags & NVIO_BDEV_WRITE ? WRITE_TYPES : 0);
+	desc->writable = flags & NVIO_BDEV_WRITE;
 	desc->thread = thread_current();
 	desc->reg = reg;
 	pthread_mutex_lock(&reg->lock);
@@ -54,6 +55,7 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 	rc = open_check(bdev, name, flags);
 	if (!rc) {
 		desc->bdev = bdev;
+		desc->io_types = bdev->io_types & (READ_TYPES | (desc->writable ? WRITE_TYPES : 0));
 		list_push_back(&bdev->descs, &desc->link);
 	}
 	pthread_mutex_unlock(&reg->lock);
@@ -105,7 +107,7 @@ static void events_deliver(void *arg)
 
 void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event)
 {
-	list_for_each(l, &bdev->descs) {
+	list_for_each (l, &bdev->descs) {
 		struct nvio_bdev_desc *desc = list_entry(l, struct nvio_bdev_desc, link);
 		int rc;
 
@@ -115,12 +117,14 @@ void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event)
 		rc = nvio_thread_send(desc->thread, events_deliver, desc);
 		desc->event_sent = !rc;
 		if (rc)
-			log_msg(&bdev->env->log, NVIO_LOG_WARN, "bdev: %s: an event could not be told to its opener: %s",
-				bdev->name, nvio_errmsg());
+			log_msg(&bdev->env->log, NVIO_LOG_WARN,
+				"bdev: %s: an event could not be told to its opener: %s", bdev->name,
+				nvio_errmsg());
 	}
 }
 
-/* Counts the thread's own I/O that has ended but whose `done` is yet to run: to the caller it is in flight. */
+/* Counts the thread's own I/O that has ended but whose `done` is yet to run: to the caller it is in flight.
+ */
 static uint64_t ended_count(const struct nvio_bdev_desc *desc)
 {
 	struct thread_hot *hot = (struct thread_hot *)desc->thread;
@@ -154,8 +158,8 @@ int nvio_bdev_close(struct nvio_bdev_desc *desc)
 	checked(thread_current() == desc->thread);
 	count = in_flight(desc) + ended_count(desc);
 	if (count)
-		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them", bdev->name,
-			(unsigned long long)count);
+		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them",
+			bdev->name, (unsigned long long)count);
 	pthread_mutex_lock(&reg->lock);
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)
@@ -182,10 +186,10 @@ int nvio_bdev_claim(struct nvio_bdev_desc *desc)
 		rc = fail(-ENODEV, "bdev: claim: %s: the device has been removed; close it", bdev->name);
 	else if (bdev->claimed_by)
 		rc = fail(-EPERM, "bdev: claim: %s is claimed already", bdev->name);
-	list_for_each(l, &bdev->descs) {
+	list_for_each (l, &bdev->descs) {
 		struct nvio_bdev_desc *other = list_entry(l, struct nvio_bdev_desc, link);
 
-		if (!rc && other != desc && can_write(other))
+		if (!rc && other != desc && other->writable)
 			rc = fail(-EBUSY, "bdev: claim: %s is open for writing elsewhere", bdev->name);
 	}
 	if (!rc)

@@ -29,8 +29,9 @@ static int size_check(const char *what, const char *name, uint64_t num_blocks, u
 	if (!num_blocks)
 		return fail(-EINVAL, "bdev: %s: %s: num_blocks is 0", what, name);
 	if (__builtin_mul_overflow(num_blocks, (uint64_t)block_size, &bytes) || bytes > INT64_MAX)
-		return fail(-EINVAL, "bdev: %s: %s: %" PRIu64 " blocks of %u bytes are more than 2^63 - 1 bytes", what, name,
-			num_blocks, block_size);
+		return fail(-EINVAL,
+			"bdev: %s: %s: %" PRIu64 " blocks of %u bytes are more than 2^63 - 1 bytes", what,
+			name, num_blocks, block_size);
 	return 0;
 }
 
@@ -43,12 +44,13 @@ static int params_check(const struct nvio_bdev_params *p)
 	if (!p->module)
 		return fail(-EINVAL, "bdev: create: %s: the module is NULL", p->name);
 	if (!IS_POWER_OF_2(p->block_size) || p->block_size < BDEV_MIN_BLOCK || p->block_size > BDEV_MAX_BLOCK)
-		return fail(-EINVAL, "bdev: create: %s: block size %u is not a power of two from %u to %u", p->name,
-			p->block_size, BDEV_MIN_BLOCK, BDEV_MAX_BLOCK);
+		return fail(-EINVAL, "bdev: create: %s: block size %u is not a power of two from %u to %u",
+			p->name, p->block_size, BDEV_MIN_BLOCK, BDEV_MAX_BLOCK);
 	if (!(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_READ)))
 		return fail(-EINVAL, "bdev: create: %s: a module must be able to read", p->name);
 	if (p->volatile_cache && !(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH)))
-		return fail(-EINVAL, "bdev: create: %s: a device with a volatile cache must be able to flush", p->name);
+		return fail(-EINVAL, "bdev: create: %s: a device with a volatile cache must be able to flush",
+			p->name);
 	return size_check("create", p->name, p->num_blocks, p->block_size);
 }
 
@@ -71,7 +73,9 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	bdev->block_mask = p->block_size - 1;
 	atomic_store(&bdev->num_blocks, p->num_blocks);
 	atomic_store(&bdev->io_size, p->num_blocks * p->block_size);
-	atomic_store(&bdev->io_types, p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH));
+	/* A flush that the module has no need for is ended by us. */
+	bdev->io_types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH);
+	atomic_store(&bdev->has_write_zeroes, p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
 	bdev->read_only = p->read_only;
 	bdev->volatile_cache = p->volatile_cache;
 	if (p->uuid)
@@ -110,7 +114,8 @@ static int bdev_publish(struct bdev_registry *reg, struct nvio_bdev *bdev)
 	while (i < reg->module_count && reg->modules[i] != bdev->module)
 		i++;
 	if (i == reg->module_count)
-		return fail(-ENOENT, "bdev: create: %s: its module is not registered; call nvio_bdev_module_register()",
+		return fail(-ENOENT,
+			"bdev: create: %s: its module is not registered; call nvio_bdev_module_register()",
 			bdev->name);
 	if (bdev_find(reg, bdev->name))
 		return fail(-EEXIST, "bdev: create: the name %s is in use", bdev->name);
@@ -170,7 +175,8 @@ static void finish(void *arg)
 	thread_end_op(t, op, 0);
 }
 
-/* The last channel is gone, or delete_thread exits and cannot wait for that: then the device goes with the environment. */
+/* The last channel is gone, or delete_thread exits and cannot wait for that: then the device goes with the
+ * environment. */
 static void channels_gone(struct nvio_op *gone_op)
 {
 	struct nvio_bdev *bdev = gone_op->arg;
@@ -196,7 +202,7 @@ void bdev_last_closed(struct nvio_bdev *bdev)
 		finish(bdev);
 	else if (nvio_thread_send(bdev->delete_thread, finish, bdev))
 		log_msg(&bdev->env->log, NVIO_LOG_WARN,
-			"bdev: delete: %s: the deleting thread takes no message; the device goes with the environment: %s",
+			"bdev: delete: %s: its thread takes no message; the device goes with the environment: %s",
 			bdev->name, nvio_errmsg());
 }
 
@@ -228,7 +234,10 @@ int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
 	int rc;
 
 	if (!env || !name || !op)
-		return fail(-EINVAL, "bdev: delete: %s is NULL", !env ? "the environment" : !name ? "the name" : "the op");
+		return fail(-EINVAL, "bdev: delete: %s is NULL",
+			!env	? "the environment"
+			: !name ? "the name"
+				: "the op");
 	if (op->flags)
 		return fail(-EINVAL, "bdev: delete: %s: op flags 0x%x have no meaning here", name, op->flags);
 	if (!thread_current())
@@ -244,7 +253,8 @@ int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
 	return rc;
 }
 
-/* With resize_lock held. A shrinking device refuses what is beyond the new end before the module gives it away. */
+/* With resize_lock held. A shrinking device refuses what is beyond the new end before the module gives it
+ * away. */
 static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
 {
 	struct bdev_registry *reg = bdev->env->bdevs;
@@ -253,9 +263,10 @@ static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
 	int rc;
 
 	if (!bdev->module->resize)
-		return fail(-EOPNOTSUPP, "bdev: resize: %s: module %s cannot resize", bdev->name, bdev->module->name);
+		return fail(-EOPNOTSUPP, "bdev: resize: %s: module %s cannot resize", bdev->name,
+			bdev->module->name);
 	pthread_mutex_lock(&reg->lock);
-	list_for_each(l, &bdev->channels)
+	list_for_each (l, &bdev->channels)
 		busy |= list_entry(l, struct bdev_channel, link)->thread != thread_current();
 	pthread_mutex_unlock(&reg->lock);
 	if (num_blocks < old)
@@ -275,8 +286,8 @@ static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
 }
 
 /*
- * The device with its resize_lock held, or NULL. The registry lock keeps the device there until it is ours, and is inside of the
- * other one: so it is tried, and another resize or a new channel waited for.
+ * The device with its resize_lock held, or NULL. The registry lock keeps the device there until it is ours,
+ * and is inside of the other one: so it is tried, and another resize or a new channel waited for.
  */
 static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name)
 {

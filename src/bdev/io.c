@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Submitting I/O: the checks, the description in the op, the call of the module. This and bdev_io_done() are the hot path:
- * what is right falls through a few comparisons, what is wrong is sorted out by io_refuse() at leisure.
+ * Submitting I/O: the checks, the description in the op, the call of the module. This and bdev_io_done() are
+ * the hot path: what is right falls through a few comparisons, what is wrong is sorted out by io_refuse() at
+ * leisure.
  */
 #include <inttypes.h>
 
@@ -34,36 +35,43 @@ static COLD int range_refuse(const struct nvio_bdev *bdev, const char *what, uin
 	if (!len)
 		return fail(-EINVAL, "bdev: %s: %s: length is 0", what, bdev->name);
 	if ((offset | len) & bdev->block_mask)
-		return fail(-EINVAL, "bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64
-			" must be multiples of the block size %u", what, bdev->name, offset, len, bdev->block_size);
-	return fail(-ERANGE, "bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64 " are beyond the end at %" PRIu64,
+		return fail(-EINVAL,
+			"bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64
+			" must be multiples of the block size %u",
+			what, bdev->name, offset, len, bdev->block_size);
+	return fail(-ERANGE,
+		"bdev: %s: %s: offset %" PRIu64 " and length %" PRIu64 " are beyond the end at %" PRIu64,
 		what, bdev->name, offset, len, size);
 }
 
 /* Finds out why the submit was refused; some check of the callers has failed. */
-static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle, const struct nvio_op *op,
-	enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
+static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
+	const struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
 {
 	const char *what = type_name(type);
 	const struct nvio_bdev *bdev;
 
 	if (!desc || !handle || !op)
-		return fail(-EINVAL, "bdev: %s: %s is NULL", what, !desc ? "the descriptor" : !handle ? "the channel" : "the op");
+		return fail(-EINVAL, "bdev: %s: %s is NULL", what,
+			!desc	  ? "the descriptor"
+			: !handle ? "the channel"
+				  : "the op");
 	bdev = desc->bdev;
 	if (handle->key != bdev)
-		return fail(-EINVAL, "bdev: %s: %s: the channel is of another device; use nvio_bdev_channel()", what,
+		return fail(-EINVAL,
+			"bdev: %s: %s: the channel is of another device; use nvio_bdev_channel()", what,
 			bdev->name);
 	if (atomic_load(&bdev->removed))
 		return fail(-ENODEV, "bdev: %s: %s: the device has been removed; close it", what, bdev->name);
 	if (op->flags & ~allowed_flags(type))
 		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what, bdev->name,
 			op->flags & ~allowed_flags(type));
+	if (!desc->writable && type != NVIO_BDEV_IO_READ && type != NVIO_BDEV_IO_FLUSH)
+		return fail(-EBADF, "bdev: %s: %s: the descriptor is read-only; open it with NVIO_BDEV_WRITE",
+			what, bdev->name);
 	if (!(desc->io_types & NVIO_BDEV_CAN(type)))
-		return fail(-EBADF, "bdev: %s: %s: the descriptor is read-only; open it with NVIO_BDEV_WRITE", what,
-			bdev->name);
-	if (!(atomic_load(&bdev->io_types) & NVIO_BDEV_CAN(type)))
-		return fail(-EOPNOTSUPP, "bdev: %s: %s: module %s cannot do this on this device", what, bdev->name,
-			bdev->module->name);
+		return fail(-EOPNOTSUPP, "bdev: %s: %s: module %s cannot do this on this device", what,
+			bdev->name, bdev->module->name);
 	return range_refuse(bdev, what, offset, len);
 }
 
@@ -73,16 +81,15 @@ static ALWAYS_INLINE bool io_valid(const struct nvio_bdev_desc *desc, const stru
 {
 	const struct nvio_bdev *bdev;
 	uint64_t size;
-	uint32_t types;
 
-	if (unlikely(!desc || !handle || !op))
+	if (unlikely(!desc) || unlikely(!handle) || unlikely(!op))
 		return false;
 	bdev = desc->bdev;
 	size = atomic_load_explicit(&bdev->io_size, memory_order_relaxed);
-	types = desc->io_types & atomic_load_explicit(&bdev->io_types, memory_order_relaxed);
 	/* len - 1 wraps for length 0, and size - len cannot: one comparison each. */
 	return likely(handle->key == bdev && !((offset | len) & bdev->block_mask) && len - 1 < size &&
-		      offset <= size - len && (types & NVIO_BDEV_CAN(type)) && !(op->flags & ~allowed_flags(type)));
+		      offset <= size - len && (desc->io_types & NVIO_BDEV_CAN(type)) &&
+		      !(op->flags & ~allowed_flags(type)));
 }
 
 /* Takes the op; all has been checked. */
@@ -158,8 +165,8 @@ static COLD int buf_refuse(enum nvio_bdev_io_type type)
 	return fail(-EINVAL, "bdev: %s: the buffer is NULL", type_name(type));
 }
 
-static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *handle, enum nvio_bdev_io_type type,
-	void *buf, uint64_t offset, uint64_t len, struct nvio_op *op)
+static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *handle,
+	enum nvio_bdev_io_type type, void *buf, uint64_t offset, uint64_t len, struct nvio_op *op)
 {
 	struct nvio_bdev_io *io;
 	struct bdev_channel *ch;
@@ -182,23 +189,25 @@ static int iov_check(enum nvio_bdev_io_type type, const struct iovec *iov, int i
 	uint64_t room = 0;
 
 	if (!iov || iovcnt <= 0 || iovcnt > BDEV_MAX_IOVCNT)
-		return fail(-EINVAL, "bdev: %s: %d iovecs at %p; 1 to %d are allowed", type_name(type), iovcnt,
-			(const void *)iov, BDEV_MAX_IOVCNT);
+		return fail(-EINVAL, "bdev: %s: %d iovecs at %p; 1 to %d are allowed", type_name(type),
+			iovcnt, (const void *)iov, BDEV_MAX_IOVCNT);
 	/* Saturates: lengths that wrap around must not look short, nor long. */
 	for (int i = 0; i < iovcnt; i++) {
 		if (!iov[i].iov_base && iov[i].iov_len)
-			return fail(-EINVAL, "bdev: %s: iovec %d is NULL and has length %zu", type_name(type), i,
-				iov[i].iov_len);
+			return fail(-EINVAL, "bdev: %s: iovec %d is NULL and has length %zu", type_name(type),
+				i, iov[i].iov_len);
 		room = clock_add(room, iov[i].iov_len);
 	}
 	if (room < len)
-		return fail(-EINVAL, "bdev: %s: the iovecs hold %" PRIu64 " bytes, and the length is %" PRIu64,
+		return fail(-EINVAL,
+			"bdev: %s: the iovecs hold %" PRIu64 " bytes, and the length is %" PRIu64,
 			type_name(type), room, len);
 	return 0;
 }
 
-static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *handle, enum nvio_bdev_io_type type,
-	const struct iovec *iov, int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op)
+static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *handle,
+	enum nvio_bdev_io_type type, const struct iovec *iov, int iovcnt, uint64_t offset, uint64_t len,
+	struct nvio_op *op)
 {
 	struct nvio_bdev_io *io;
 	struct bdev_channel *ch;
@@ -216,8 +225,8 @@ static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *h
 	return io_submit(ch, io);
 }
 
-int nvio_bdev_read(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t offset, uint64_t len,
-	struct nvio_op *op)
+int nvio_bdev_read(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t offset,
+	uint64_t len, struct nvio_op *op)
 {
 	return rw(desc, ch, NVIO_BDEV_IO_READ, buf, offset, len, op);
 }
@@ -234,14 +243,14 @@ int nvio_bdev_readv(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const 
 	return rwv(desc, ch, NVIO_BDEV_IO_READ, iov, iovcnt, offset, len, op);
 }
 
-int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov, int iovcnt,
-	uint64_t offset, uint64_t len, struct nvio_op *op)
+int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov,
+	int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op)
 {
 	return rwv(desc, ch, NVIO_BDEV_IO_WRITE, iov, iovcnt, offset, len, op);
 }
 
-int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset, uint64_t len,
-	struct nvio_op *op)
+int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset,
+	uint64_t len, struct nvio_op *op)
 {
 	struct nvio_bdev_io *io;
 	struct bdev_channel *ch;
@@ -251,8 +260,7 @@ int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *han
 		return io_refuse(desc, handle, op, NVIO_BDEV_IO_WRITE, offset, len);
 	ch = channel_ctx(handle);
 	io = io_begin(desc, ch, op, NVIO_BDEV_IO_WRITE_ZEROES, offset, len);
-	if (!(atomic_load_explicit(&ch->bdev->io_types, memory_order_relaxed) &
-	      NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES))) {
+	if (!atomic_load_explicit(&ch->bdev->has_write_zeroes, memory_order_relaxed)) {
 		set_deadline(ch, io, op->timeout_us);
 		bdev_zeroes_begin(io);
 		return 0;
@@ -294,7 +302,7 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *ch = io->channel;
 
 	if (io->state & BDEV_IO_NATIVE_ZEROES && status == -EOPNOTSUPP) {
-		atomic_fetch_and(&ch->bdev->io_types, ~NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
+		atomic_store_explicit(&ch->bdev->has_write_zeroes, false, memory_order_relaxed);
 		bdev_zeroes_begin(io);
 		return;
 	}
@@ -303,7 +311,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 	if (status == -EINPROGRESS)
 		return;
 	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
-	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED && clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
+	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
+		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
 		status = -ETIMEDOUT;
 	bdev_io_end(io, status);
 }

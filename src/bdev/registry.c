@@ -66,10 +66,12 @@ int bdev_name_check(const char *what, const char *name)
 		return fail(-EINVAL, "bdev: %s: the name is %s", what, name ? "empty" : "NULL");
 	len = strnlen(name, NVIO_BDEV_NAME_MAX + 1);
 	if (len > NVIO_BDEV_NAME_MAX)
-		return fail(-EINVAL, "bdev: %s: the name %.32s... is longer than %d bytes", what, name, NVIO_BDEV_NAME_MAX);
+		return fail(-EINVAL, "bdev: %s: the name %.32s... is longer than %d bytes", what, name,
+			NVIO_BDEV_NAME_MAX);
 	for (size_t i = 0; i < len; i++)
 		if (iscntrl((unsigned char)name[i]))
-			return fail(-EINVAL, "bdev: %s: the name %s has a control character at byte %zu", what, name, i);
+			return fail(-EINVAL, "bdev: %s: the name %s has a control character at byte %zu",
+				what, name, i);
 	return 0;
 }
 
@@ -89,7 +91,7 @@ struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name)
 {
 	uint8_t uuid[16];
 
-	list_for_each(l, &reg->devices) {
+	list_for_each (l, &reg->devices) {
 		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
 
 		if (bdev_is_named(bdev, name))
@@ -97,7 +99,7 @@ struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name)
 	}
 	if (!uuid_parse(name, uuid))
 		return NULL;
-	list_for_each(l, &reg->devices) {
+	list_for_each (l, &reg->devices) {
 		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
 
 		if (!memcmp(bdev->uuid, uuid, sizeof(uuid)))
@@ -109,7 +111,8 @@ struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name)
 const char *nvio_bdev_alias(const struct nvio_bdev *bdev, unsigned index)
 {
 	/* Acquire: the text that the pointer leads to was written before it. */
-	return index < BDEV_MAX_ALIASES ? atomic_load_explicit(&bdev->aliases[index], memory_order_acquire) : NULL;
+	return index < BDEV_MAX_ALIASES ? atomic_load_explicit(&bdev->aliases[index], memory_order_acquire)
+					: NULL;
 }
 
 /* With the registry lock held. */
@@ -137,7 +140,8 @@ int nvio_bdev_add_alias(struct nvio_env *env, const char *name, const char *alia
 	int rc;
 
 	if (!env || !name)
-		return fail(-EINVAL, "bdev: alias: %s is NULL", env ? "the device's name" : "the environment");
+		return fail(
+			-EINVAL, "bdev: alias: %s is NULL", env ? "the device's name" : "the environment");
 	rc = bdev_name_check("alias", alias);
 	if (rc)
 		return rc;
@@ -173,12 +177,14 @@ int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_bdev *bdev, v
 	return rc;
 }
 
-/* With the registry lock held: where the module, or one of that name, stands in the table; module_count: nowhere. */
+/* With the registry lock held: where the module, or one of that name, stands in the table; module_count:
+ * nowhere. */
 static unsigned module_index(const struct bdev_registry *reg, const struct nvio_bdev_module *module)
 {
 	unsigned i = 0;
 
-	while (i < reg->module_count && reg->modules[i] != module && strcmp(reg->modules[i]->name, module->name))
+	while (i < reg->module_count && reg->modules[i] != module &&
+		strcmp(reg->modules[i]->name, module->name))
 		i++;
 	return i;
 }
@@ -190,7 +196,10 @@ int nvio_bdev_module_register(struct nvio_env *env, const struct nvio_bdev_modul
 
 	if (!env || !module || !module->submit || !module->destroy)
 		return fail(-EINVAL, "bdev: register module: %s is NULL",
-			!env ? "the environment" : !module ? "the table" : module->submit ? "destroy" : "submit");
+			!env		 ? "the environment"
+			: !module	 ? "the table"
+			: module->submit ? "destroy"
+					 : "submit");
 	rc = bdev_name_check("register module", module->name);
 	if (rc)
 		return rc;
@@ -199,7 +208,8 @@ int nvio_bdev_module_register(struct nvio_env *env, const struct nvio_bdev_modul
 	if (module_index(reg, module) < reg->module_count)
 		rc = fail(-EEXIST, "bdev: register module: %s is registered already", module->name);
 	else if (reg->module_count == BDEV_MAX_MODULES)
-		rc = fail(-ENOMEM, "bdev: register module: there are %d already, which is the limit", BDEV_MAX_MODULES);
+		rc = fail(-ENOMEM, "bdev: register module: there are %d already, which is the limit",
+			BDEV_MAX_MODULES);
 	else
 		reg->modules[reg->module_count++] = module;
 	pthread_mutex_unlock(&reg->lock);
@@ -209,7 +219,7 @@ int nvio_bdev_module_register(struct nvio_env *env, const struct nvio_bdev_modul
 /* With the registry lock held: a device that the module made, or NULL. */
 static const struct nvio_bdev *module_user(struct list *devices, const struct nvio_bdev_module *module)
 {
-	list_for_each(l, devices) {
+	list_for_each (l, devices) {
 		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
 
 		if (bdev->module == module)
@@ -226,7 +236,8 @@ int nvio_bdev_module_unregister(struct nvio_env *env, const struct nvio_bdev_mod
 	int rc = 0;
 
 	if (!env || !module || !module->name)
-		return fail(-EINVAL, "bdev: unregister module: %s is NULL", env ? "the table" : "the environment");
+		return fail(-EINVAL, "bdev: unregister module: %s is NULL",
+			env ? "the table" : "the environment");
 	reg = env->bdevs;
 	pthread_mutex_lock(&reg->lock);
 	index = module_index(reg, module);
@@ -236,8 +247,8 @@ int nvio_bdev_module_unregister(struct nvio_env *env, const struct nvio_bdev_mod
 	if (index == reg->module_count || reg->modules[index] != module)
 		rc = fail(-ENOENT, "bdev: unregister module: %s is not registered", module->name);
 	else if (user)
-		rc = fail(-EBUSY, "bdev: unregister module: %s: device %s is made of it; delete it first", module->name,
-			user->name);
+		rc = fail(-EBUSY, "bdev: unregister module: %s: device %s is made of it; delete it first",
+			module->name, user->name);
 	else
 		reg->modules[index] = reg->modules[--reg->module_count];
 	pthread_mutex_unlock(&reg->lock);

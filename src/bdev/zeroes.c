@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Write zeroes for modules that lack it: a row of writes out of one page-aligned buffer of zeros. A module may end each
- * piece inside submit or later; either way the row is a loop here, not a recursion.
+ * Write zeroes for modules that lack it: a row of writes out of one page-aligned buffer of zeros. A module
+ * may end each piece inside submit or later; either way the row is a loop here, not a recursion.
  */
 #include "bdev/bdev.h"
 
 #define ZERO_BYTES  65536 /* the largest block size */
-#define ZERO_IOVCNT 16    /* one piece is a megabyte */
+#define ZERO_IOVCNT 16	  /* one piece is a megabyte */
 
 static _Alignas(4096) const unsigned char zeros[ZERO_BYTES];
 
-#define ZERO_IOV  { (void *)zeros, ZERO_BYTES }
+#define ZERO_IOV                                                                                             \
+	{                                                                                                    \
+		(void *)zeros, ZERO_BYTES                                                                    \
+	}
 #define ZERO_IOV4 ZERO_IOV, ZERO_IOV, ZERO_IOV, ZERO_IOV
 
 static const struct iovec zero_iov[ZERO_IOVCNT] = { ZERO_IOV4, ZERO_IOV4, ZERO_IOV4, ZERO_IOV4 };

@@ -278,6 +278,14 @@ uint32_t nvio_thread_count(struct nvio_env *env)
 	return n;
 }
 
+/* A turn for the thread that is current here, while somebody waits for something else. See base/op.h. */
+static int thread_idle_poll(void)
+{
+	struct nvio_thread *t = thread_current();
+
+	return t ? nvio_thread_poll(t, 0) : 0;
+}
+
 int thread_env_init(struct nvio_env *env)
 {
 	struct thread_registry *r = alloc_zeroed(sizeof(*r));
@@ -288,6 +296,7 @@ int thread_env_init(struct nvio_env *env)
 	list_init(&r->threads);
 	list_init(&r->devices);
 	env->threads = r;
+	op_idle_poll = thread_idle_poll;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The bare controller; see bare.h. */
-#include "support/bare.h"
+#include "tests/support/bare.h"
 
 #include <string.h>
 
@@ -38,6 +38,8 @@ static void write_cc(struct bare *b, uint32_t cc)
 {
 	bool was = nvio_cc_en(b->cc), is = nvio_cc_en(cc);
 
+	if (was && !is && !(b->csts & 1) && !b->fatal)
+		b->early_stops++;
 	b->cc = cc;
 	if (!was && is)
 		enable(b);
@@ -55,6 +57,8 @@ static void write_cc(struct bare *b, uint32_t cc)
 
 static void take_register(struct bare *b, const struct loop_write *w)
 {
+	if (b->write_count < BARE_WRITES)
+		b->writes[b->write_count++] = *w;
 	switch (w->offset) {
 	case NVIO_REG_CC:
 		write_cc(b, (uint32_t)w->value);

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 
 #define BARE_QUEUES 8
+#define BARE_WRITES 256
 
 struct bare_queue {
 	uint8_t *sq, *cq;
@@ -34,6 +35,9 @@ struct bare {
 	struct nvio_id_ns ns;
 	uint32_t active[8]; /* ends with 0 */
 	uint64_t commands, resets;
+	uint32_t early_stops; /* CC.EN 1 -> 0 before CSTS.RDY was 1 */
+	struct loop_write writes[BARE_WRITES]; /* the first register writes, in order */
+	uint32_t write_count;
 	uint32_t events_held;
 };
 

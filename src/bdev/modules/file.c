@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The file device: a regular file or a block device, driven by io_uring or, where that is forbidden or not built in, by a pool
- * of threads.
+ * The file device: a regular file or a block device, driven by io_uring or, where that is forbidden or not
+ * built in, by a pool of threads.
  *
- * A shrinking device leaves the file as long as it is: what was cut off can be had again, and nobody loses data by a resize.
+ * A shrinking device leaves the file as long as it is: what was cut off can be had again, and nobody loses
+ * data by a resize.
  */
 #include <errno.h>
 
@@ -14,7 +15,7 @@
 #include <nvio/error.h>
 
 #define THREADS_DEFAULT 4u
-#define THREADS_MAX     256u
+#define THREADS_MAX	256u
 
 static int file_submit(void *device, void *channel, struct nvio_bdev_io *io)
 {
@@ -92,8 +93,8 @@ static int opts_check(struct nvio_bdev_file_opts *o)
 	if (!o->block_size)
 		o->block_size = BDEV_MIN_BLOCK;
 	if (!IS_POWER_OF_2(o->block_size) || o->block_size < BDEV_MIN_BLOCK || o->block_size > BDEV_MAX_BLOCK)
-		return fail(-EINVAL, "bdev: file: block size %u is not a power of two from %u to %u", o->block_size,
-			BDEV_MIN_BLOCK, BDEV_MAX_BLOCK);
+		return fail(-EINVAL, "bdev: file: block size %u is not a power of two from %u to %u",
+			o->block_size, BDEV_MIN_BLOCK, BDEV_MAX_BLOCK);
 	if ((unsigned)o->engine > NVIO_BDEV_FILE_THREADS)
 		return fail(-EINVAL, "bdev: file: engine %u does not exist", (unsigned)o->engine);
 	if (o->threads > THREADS_MAX)

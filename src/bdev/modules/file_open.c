@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Opening an image: every way in which it can be the wrong thing is found here, and told with its path, its cause and what to
- * do about it.
+ * Opening an image: every way in which it can be the wrong thing is found here, and told with its path, its
+ * cause and what to do about it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,28 +24,20 @@
 static const char *remedy_of(int err)
 {
 	switch (err) {
-	case ENOENT:
-		return "check the path, or set `create` and a size to make it";
+	case ENOENT: return "check the path, or set `create` and a size to make it";
 	case EACCES:
-	case EPERM:
-		return "check its permissions, or open it read-only";
-	case EROFS:
-		return "its file system is read-only; open it read-only";
+	case EPERM: return "check its permissions, or open it read-only";
+	case EROFS: return "its file system is read-only; open it read-only";
 	case EMFILE:
-	case ENFILE:
-		return "too many open files; raise the limit (ulimit -n)";
+	case ENFILE: return "too many open files; raise the limit (ulimit -n)";
 	case ENOTDIR:
 	case ELOOP:
-	case ENAMETOOLONG:
-		return "check the path";
-	case ETXTBSY:
-		return "it is in use as a program or swap; choose another file";
+	case ENAMETOOLONG: return "check the path";
+	case ETXTBSY: return "it is in use as a program or swap; choose another file";
 	case ENOSPC:
 	case EDQUOT:
-	case EFBIG:
-		return "free some space, raise the limit, or choose a smaller size";
-	default:
-		return "choose another file";
+	case EFBIG: return "free some space, raise the limit, or choose a smaller size";
+	default: return "choose another file";
 	}
 }
 
@@ -60,9 +52,13 @@ static int check_type(const struct file_bdev *f, mode_t mode)
 	if (S_ISREG(mode) || S_ISBLK(mode))
 		return 0;
 	if (S_ISDIR(mode))
-		return fail(-EISDIR, "bdev: file: %s is a directory; name a regular file or a block device", f->path);
+		return fail(-EISDIR, "bdev: file: %s is a directory; name a regular file or a block device",
+			f->path);
 	return fail(-EINVAL, "bdev: file: %s is a %s; name a regular file or a block device", f->path,
-		S_ISFIFO(mode) ? "pipe" : S_ISCHR(mode) ? "character device" : S_ISSOCK(mode) ? "socket" : "special file");
+		S_ISFIFO(mode)	 ? "pipe"
+		: S_ISCHR(mode)	 ? "character device"
+		: S_ISSOCK(mode) ? "socket"
+				 : "special file");
 }
 
 /* Looks before it opens: opening a tape or a pipe has effects of its own. */
@@ -103,7 +99,8 @@ static int lock_image(const struct file_bdev *f)
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return file_fail(f, "lock", errno);
-	return fail(-EBUSY, "bdev: file: %s is locked: another device or process uses it; close it there, or make a copy",
+	return fail(-EBUSY,
+		"bdev: file: %s is locked: another device or process uses it; close it there, or make a copy",
 		f->path);
 }
 
@@ -131,8 +128,9 @@ int file_grow(struct file_bdev *f, uint64_t num_blocks)
 	if (rc || bytes >= wanted)
 		return rc;
 	if (f->block_device || f->read_only)
-		return fail(-ENOSPC, "bdev: file: %s has %" PRIu64 " bytes and cannot become %" PRIu64 ": it is %s", f->path, bytes,
-			wanted, f->block_device ? "a block device" : "open read-only");
+		return fail(-ENOSPC,
+			"bdev: file: %s has %" PRIu64 " bytes and cannot become %" PRIu64 ": it is %s",
+			f->path, bytes, wanted, f->block_device ? "a block device" : "open read-only");
 	if (ftruncate(f->fd, (off_t)wanted))
 		return file_fail(f, "extend", errno);
 	return 0;
@@ -150,21 +148,28 @@ static int size_image(struct file_bdev *f, const struct nvio_bdev_file_opts *opt
 	if (!f->num_blocks) {
 		f->num_blocks = bytes / f->block_size;
 		if (!bytes)
-			return fail(-EINVAL, "bdev: file: %s is empty; extend it (truncate -s SIZE), or set `create` and num_blocks",
+			return fail(-EINVAL,
+				"bdev: file: %s is empty; extend it (truncate -s), or set `create` and num_blocks",
 				f->path);
 		if (bytes % f->block_size)
-			return fail(-EINVAL, "bdev: file: %s has %" PRIu64 " bytes, which is not a multiple of the block size %u: "
-				"cut short? extend it to %" PRIu64 " (truncate -s), or choose another block size",
+			return fail(-EINVAL,
+				"bdev: file: %s has %" PRIu64
+				" bytes, which is not a multiple of the block size %u: "
+				"cut short? extend it to %" PRIu64
+				" (truncate -s), or choose another block size",
 				f->path, bytes, f->block_size, ALIGN_UP(bytes, (uint64_t)f->block_size));
 		return 0;
 	}
 	if (__builtin_mul_overflow(f->num_blocks, (uint64_t)f->block_size, &wanted) || wanted > INT64_MAX)
-		return fail(-EINVAL, "bdev: file: %s: %" PRIu64 " blocks of %u bytes are more than 2^63 - 1 bytes", f->path,
-			f->num_blocks, f->block_size);
+		return fail(-EINVAL,
+			"bdev: file: %s: %" PRIu64 " blocks of %u bytes are more than 2^63 - 1 bytes",
+			f->path, f->num_blocks, f->block_size);
 	if (wanted <= bytes)
 		return 0;
 	if (!opts->create)
-		return fail(-ENOSPC, "bdev: file: %s has %" PRIu64 " bytes, and %" PRIu64 " are asked for; set `create` to extend it",
+		return fail(-ENOSPC,
+			"bdev: file: %s has %" PRIu64 " bytes, and %" PRIu64
+			" are asked for; set `create` to extend it",
 			f->path, bytes, wanted);
 	return file_grow(f, f->num_blocks);
 }
@@ -172,13 +177,14 @@ static int size_image(struct file_bdev *f, const struct nvio_bdev_file_opts *opt
 /* Whether a direct read that is aligned to `align` and no better is taken. */
 static bool direct_read_works(const struct file_bdev *f, unsigned char *buf, uint32_t align)
 {
-	/* The buffer is aligned to twice the largest: from here on its addresses are aligned to `align`, no better. */
+	/* The buffer is aligned to twice the largest: from here on its addresses are aligned to `align`, no
+	 * better. */
 	return pread(f->fd, buf + align, align, align) == (ssize_t)align;
 }
 
 /*
- * Turns O_DIRECT on where it can serve every request of the device. What the alignment is, a read tells: file systems differ,
- * and only newer kernels can be asked. Tiny files do without.
+ * Turns O_DIRECT on where it can serve every request of the device. What the alignment is, a read tells: file
+ * systems differ, and only newer kernels can be asked. Tiny files do without.
  */
 static int try_direct(struct file_bdev *f, uint64_t bytes)
 {
@@ -190,7 +196,8 @@ static int try_direct(struct file_bdev *f, uint64_t bytes)
 	buf = alloc_aligned(2 * DIRECT_ALIGN_MAX, 2 * DIRECT_ALIGN_MAX);
 	if (!buf)
 		return fail(-ENOMEM, "bdev: file: %s: no memory for a buffer", f->path);
-	for (uint32_t align = DIRECT_ALIGN_MIN; align <= MIN(DIRECT_ALIGN_MAX, f->block_size) && !f->align; align *= 2)
+	for (uint32_t align = DIRECT_ALIGN_MIN; align <= MIN(DIRECT_ALIGN_MAX, f->block_size) && !f->align;
+		align *= 2)
 		if (direct_read_works(f, buf, align))
 			f->align = align;
 	alloc_free(buf);
@@ -199,7 +206,8 @@ static int try_direct(struct file_bdev *f, uint64_t bytes)
 	return 0;
 }
 
-/* A hole behind the end of a regular file changes nothing, and tells whether holes can be. Block devices tell when asked. */
+/* A hole behind the end of a regular file changes nothing, and tells whether holes can be. Block devices tell
+ * when asked. */
 static bool can_punch(const struct file_bdev *f, uint64_t bytes)
 {
 	if (f->read_only)

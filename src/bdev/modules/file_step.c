@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Cutting reads and writes into steps. A step is at most so many iovecs and bytes; with O_DIRECT it is a run of aligned pieces
- * of memory, or one bounce buffer for memory that is not. All I/O of a device goes through one descriptor, direct or not, so
- * there are no two views of the file that would have to be kept coherent.
+ * Cutting reads and writes into steps. A step is at most so many iovecs and bytes; with O_DIRECT it is a run
+ * of aligned pieces of memory, or one bounce buffer for memory that is not. All I/O of a device goes through
+ * one descriptor, direct or not, so there are no two views of the file that would have to be kept coherent.
  */
 #include <string.h>
 
@@ -30,7 +30,8 @@ static void skip_empty(const struct nvio_bdev_io *io, struct file_progress *p)
 	}
 }
 
-bool file_needs_bounce(const struct file_bdev *f, const struct nvio_bdev_io *io, const struct file_progress *p)
+bool file_needs_bounce(
+	const struct file_bdev *f, const struct nvio_bdev_io *io, const struct file_progress *p)
 {
 	struct file_progress at = *p;
 	struct iovec piece;
@@ -61,8 +62,8 @@ static void bounce_copy(const struct nvio_bdev_io *io, const struct file_progres
 	}
 }
 
-unsigned file_step(const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p, struct iovec *vec,
-	void *bounce)
+unsigned file_step(const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p,
+	struct iovec *vec, void *bounce)
 {
 	uint64_t left = MIN(io->len - p->done, FILE_STEP_MAX);
 	struct file_progress at;
@@ -112,28 +113,25 @@ int file_status(int64_t res)
 	switch (res) {
 	case -ENOSPC:
 	case -EDQUOT:
-	case -EFBIG: /* a limit of the process or of the file system: no room either */
-		return -ENOSPC;
+	case -EFBIG: /* a limit of the process or of the file system: no room either */ return -ENOSPC;
 	case -ENODEV:
-	case -ENXIO:
-		return -ENODEV;
+	case -ENXIO: return -ENODEV;
 	case -EFAULT:
-	case -EOPNOTSUPP:
-		return (int)res;
-	case -ENOSYS:
-		return -EOPNOTSUPP;
-	default:
-		return -EIO;
+	case -EOPNOTSUPP: return (int)res;
+	case -ENOSYS: return -EOPNOTSUPP;
+	default: return -EIO;
 	}
 }
 
-int file_step_done(const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p, int64_t res)
+int file_step_done(
+	const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p, int64_t res)
 {
 	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
 		return 1;
 	if (res < 0)
 		return file_status(res);
-	/* Nothing moved: a read beyond the end of a file that somebody has cut, or a device that will not write. */
+	/* Nothing moved: a read beyond the end of a file that somebody has cut, or a device that will not
+	 * write. */
 	if (!res)
 		return -EIO;
 	/* Short, and not where O_DIRECT could go on: go on from the last place where it can. */

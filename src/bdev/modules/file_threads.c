@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The thread engine: a pool of OS threads per device that do blocking system calls, for where io_uring is forbidden or not built
- * in. What they have finished waits in its channel for the channel's poller. One mutex guards it all: the pool is there to
- * work everywhere, not to be fast.
+ * The thread engine: a pool of OS threads per device that do blocking system calls, for where io_uring is
+ * forbidden or not built in. What they have finished waits in its channel for the channel's poller. One mutex
+ * guards it all: the pool is there to work everywhere, not to be fast.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,28 +20,28 @@
 #define IDLE_BEFORE_SLEEP 4096u /* polls in a row that found nothing: some 100 us */
 
 struct pool {
-	struct file_bdev *f;   /* immutable */
-	pthread_mutex_t lock;  /* the queues, `stop`; in each channel: done, asleep */
+	struct file_bdev *f;  /* immutable */
+	pthread_mutex_t lock; /* the queues, `stop`; in each channel: done, asleep */
 	pthread_cond_t work;
 	struct op_queue jobs;
 	bool stop;
-	uint32_t count;        /* immutable once started */
+	uint32_t count; /* immutable once started */
 	struct worker *workers;
 };
 
 struct worker {
 	struct pool *pool;
 	pthread_t os_thread;
-	void *bounce;          /* NULL where O_DIRECT is off */
+	void *bounce; /* NULL where O_DIRECT is off */
 };
 
 struct pool_channel {
-	struct pool *pool;         /* immutable */
+	struct pool *pool;	    /* immutable */
 	struct nvio_thread *thread; /* immutable */
-	int event_fd;              /* immutable; written when a job ends and the thread may sleep */
-	struct op_queue done;      /* pool lock */
-	bool asleep;               /* pool lock; the poller rests */
-	_Atomic bool has_done;     /* a hint, so that an idle poll takes no lock */
+	int event_fd;		    /* immutable; written when a job ends and the thread may sleep */
+	struct op_queue done;	    /* pool lock */
+	bool asleep;		    /* pool lock; the poller rests */
+	_Atomic bool has_done;	    /* a hint, so that an idle poll takes no lock */
 	struct nvio_poller *poller; /* from here on: own thread */
 	uint32_t in_flight;
 	uint32_t idle;
@@ -70,7 +70,8 @@ static int punch_or_zero(const struct file_bdev *f, int mode, const struct nvio_
 	int rc;
 
 	do {
-		rc = fallocate(f->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len) ? -errno : 0;
+		rc = fallocate(f->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)io->offset, (off_t)io->len) ? -errno
+												     : 0;
 	} while (rc == -EINTR);
 	return rc;
 }
@@ -100,15 +101,9 @@ static int do_job(const struct file_bdev *f, struct nvio_bdev_io *io, void *boun
 			rc = file_step_done(f, io, file_progress(io), res);
 		} while (rc > 0);
 		return rc;
-	case NVIO_BDEV_IO_FLUSH:
-		rc = fdatasync(f->fd) ? -errno : 0;
-		break;
-	case NVIO_BDEV_IO_UNMAP:
-		rc = punch_or_zero(f, FALLOC_FL_PUNCH_HOLE, io);
-		break;
-	default:
-		rc = do_write_zeroes(f, io);
-		break;
+	case NVIO_BDEV_IO_FLUSH: rc = fdatasync(f->fd) ? -errno : 0; break;
+	case NVIO_BDEV_IO_UNMAP: rc = punch_or_zero(f, FALLOC_FL_PUNCH_HOLE, io); break;
+	default: rc = do_write_zeroes(f, io); break;
 	}
 	return rc ? file_status(rc) : 0;
 }
@@ -178,7 +173,8 @@ static int start_worker(struct pool *pool, struct worker *w)
 	if (!rc)
 		return 0;
 	alloc_free(w->bounce);
-	return fail(-rc, "bdev: file: %s: cannot start a thread: %s; ask for fewer", pool->f->path, strerror(rc));
+	return fail(
+		-rc, "bdev: file: %s: cannot start a thread: %s; ask for fewer", pool->f->path, strerror(rc));
 }
 
 static void threads_fini(struct file_bdev *f)
@@ -339,7 +335,8 @@ static int threads_channel_create(struct file_bdev *f, void *channel, struct nvi
 	c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->event_fd < 0) {
 		rc = -errno;
-		return fail(rc, "bdev: file: %s: eventfd: %s; raise the limit of open files (ulimit -n)", f->path, strerror(-rc));
+		return fail(rc, "bdev: file: %s: eventfd: %s; raise the limit of open files (ulimit -n)",
+			f->path, strerror(-rc));
 	}
 	rc = nvio_poller_register(thread, "file threads", channel_poll, c, 0, &c->poller);
 	if (rc) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The io_uring engine: a ring per channel. Submits only prepare entries; the channel's poller hands them to the kernel in one
- * call per poll, and reaps. It rests while nothing is in flight; when it has long found nothing it lets the thread sleep on
- * the ring's descriptor.
+ * The io_uring engine: a ring per channel. Submits only prepare entries; the channel's poller hands them to
+ * the kernel in one call per poll, and reaps. It rests while nothing is in flight; when it has long found
+ * nothing it lets the thread sleep on the ring's descriptor.
  *
- * Each I/O in flight has at most one entry, and no more are taken than the ring has, so there is always an entry to be had,
- * and the completion queue, which is twice as long, cannot overflow.
+ * Each I/O in flight has at most one entry, and no more are taken than the ring has, so there is always an
+ * entry to be had, and the completion queue, which is twice as long, cannot overflow.
  */
 #include <fcntl.h>
 #include <liburing.h>
@@ -16,8 +16,8 @@
 #include "base/alloc.h"
 #include "bdev/modules/file.h"
 
-#define REAP_BATCH        32u
-#define BOUNCES           16u
+#define REAP_BATCH	  32u
+#define BOUNCES		  16u
 #define IDLE_BEFORE_SLEEP 4096u /* polls in a row with nothing reaped: some 100 us */
 
 struct uring_channel {
@@ -25,17 +25,17 @@ struct uring_channel {
 	struct nvio_thread *thread;
 	struct nvio_poller *poller;
 	struct io_uring ring;
-	uint32_t in_flight;       /* with an entry in the ring, or in `starved` */
-	uint32_t idle;            /* polls in a row that reaped nothing */
-	bool asleep;              /* the poller rests, and the thread watches the ring's descriptor */
-	bool was_full;            /* somebody was sent away and waits for nvio_bdev_channel_ready() */
+	uint32_t in_flight; /* with an entry in the ring, or in `starved` */
+	uint32_t idle;	    /* polls in a row that reaped nothing */
+	bool asleep;	    /* the poller rests, and the thread watches the ring's descriptor */
+	bool was_full;	    /* somebody was sent away and waits for nvio_bdev_channel_ready() */
 	uint16_t free_slots[FILE_CHANNEL_DEPTH];
 	uint32_t free_slot_count;
 	struct iovec (*vecs)[FILE_STEP_IOVCNT]; /* by slot: must last until the kernel has read them */
 	unsigned char *bounces;
 	void *free_bounces[BOUNCES];
 	uint32_t free_bounce_count;
-	struct op_queue starved;  /* in flight, and the next step wants a bounce buffer */
+	struct op_queue starved; /* in flight, and the next step wants a bounce buffer */
 };
 
 /* What an I/O is at, in file_progress.phase; reads and writes are at PHASE_FIRST only. */
@@ -50,7 +50,8 @@ static int ring_init(const struct file_bdev *f, struct io_uring *ring)
 	int rc = io_uring_queue_init(FILE_CHANNEL_DEPTH, ring, 0);
 
 	if (rc)
-		return fail(rc, "bdev: file: %s: io_uring: %s; use the thread engine, or allow io_uring", f->path, strerror(-rc));
+		return fail(rc, "bdev: file: %s: io_uring: %s; use the thread engine, or allow io_uring",
+			f->path, strerror(-rc));
 	return 0;
 }
 
@@ -81,7 +82,8 @@ static void bounce_put(struct uring_channel *c, struct file_progress *p)
 	p->bounced = false;
 }
 
-static void prepare_rw(struct uring_channel *c, struct io_uring_sqe *sqe, struct nvio_bdev_io *io, void *bounce)
+static void prepare_rw(
+	struct uring_channel *c, struct io_uring_sqe *sqe, struct nvio_bdev_io *io, void *bounce)
 {
 	struct file_progress *p = file_progress(io);
 	struct iovec *vec = c->vecs[p->slot];
@@ -262,7 +264,8 @@ static int uring_poll(void *arg)
 		c->was_full = false;
 		nvio_bdev_channel_ready(c);
 	}
-	/* It fails when memory is short, or the kernel wants its completions taken first; the next poll tries again. */
+	/* It fails when memory is short, or the kernel wants its completions taken first; the next poll tries
+	 * again. */
 	if (io_uring_sq_ready(&c->ring))
 		n += io_uring_submit(&c->ring) > 0;
 	if (!c->in_flight)
@@ -276,7 +279,8 @@ static int uring_poll(void *arg)
 
 static void *map_anonymous(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The malloc device: RAM. One anonymous mapping, of which the kernel hands out pages as they are written; unmap and write
- * zeroes of whole pages give them back.
+ * The malloc device: RAM. One anonymous mapping, of which the kernel hands out pages as they are written;
+ * unmap and write zeroes of whole pages give them back.
  *
- * Any number of threads copy in and out of it without a lock, so the mapping may move only when no other thread has a channel.
+ * Any number of threads copy in and out of it without a lock, so the mapping may move only when no other
+ * thread has a channel.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -15,15 +16,16 @@
 #include "bdev/bdev.h"
 #include "bdev/modules/modules.h"
 
-/* Giving back pages is a system call and a fault for each page later; below this much, writing zeros is faster. */
+/* Giving back pages is a system call and a fault for each page later; below this much, writing zeros is
+ * faster. */
 #define GIVE_BACK_MIN (256 * 1024)
 
 struct malloc_bdev {
-	unsigned char *base;   /* moved by resize alone, see above */
-	size_t mapped;         /* bytes; the largest that the device ever was. resize_lock of the device */
-	size_t bytes;          /* of the device. resize_lock of the device */
-	uint32_t block_size;   /* immutable */
-	size_t page_size;      /* immutable */
+	unsigned char *base; /* moved by resize alone, see above */
+	size_t mapped;	     /* bytes; the largest that the device ever was. resize_lock of the device */
+	size_t bytes;	     /* of the device. resize_lock of the device */
+	uint32_t block_size; /* immutable */
+	size_t page_size;    /* immutable */
 };
 
 static ALWAYS_INLINE void copy_out(const unsigned char *from, const struct iovec *iov, uint64_t left)
@@ -92,8 +94,10 @@ static int grow_mapping(struct malloc_bdev *m, size_t bytes, bool busy)
 	void *base = mremap(m->base, m->mapped, bytes, busy ? 0 : MREMAP_MAYMOVE);
 
 	if (base == MAP_FAILED && busy)
-		return fail(-EBUSY, "bdev: malloc: resize: the memory must move to grow to %zu bytes, and other threads have "
-			"channels; put them first", bytes);
+		return fail(-EBUSY,
+			"bdev: malloc: resize: memory must move to grow to %zu bytes, and other threads have "
+			"channels; put them first",
+			bytes);
 	if (base == MAP_FAILED)
 		return no_room(bytes);
 	m->base = base;
@@ -154,7 +158,8 @@ static int malloc_alloc(uint64_t num_blocks, uint32_t block_size, struct malloc_
 	m->block_size = block_size;
 	m->bytes = bytes;
 	m->mapped = ALIGN_UP(bytes, m->page_size);
-	m->base = mmap(NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m->base = mmap(
+		NULL, m->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (m->base == MAP_FAILED) {
 		rc = no_room(bytes);
 		alloc_free(m);

@@ -145,6 +145,17 @@ static void close_thread(struct nvio_drive *d)
 		nvio_thread_poll(d->thread, 0);
 }
 
+/* An OS thread that runs elsewhere than asked for would be found out late, if at all. */
+static int check_core(const struct nvio_env *env, int core)
+{
+	if (core < 0)
+		return 0;
+	for (int i = 0; i < env->core_count; i++)
+		if (env->cores[i] == core)
+			return 0;
+	return fail(-EINVAL, "drive: core %d is not one that this environment may use; see core_mask", core);
+}
+
 static void free_drive(struct nvio_drive *d)
 {
 	tgt_subsystem_fini(&d->subsys);
@@ -162,6 +173,8 @@ int nvio_drive_open(struct nvio_env *env, const struct nvio_drive_opts *from, st
 	if (!env || !drive)
 		return fail(-EINVAL, "drive: open: an environment and a place for the result are needed");
 	rc = drive_opts_check(&opts, from);
+	if (!rc)
+		rc = check_core(env, opts.core);
 	if (rc)
 		return rc;
 	d = alloc_aligned(CACHE_LINE, sizeof(*d));

@@ -65,7 +65,8 @@ static int check_ns(uint32_t nsid, const struct nvio_drive_ns_opts *ns)
 static int check_numbers(const struct nvio_drive_opts *o)
 {
 	if (o->mdts_bytes && (!IS_POWER_OF_2(o->mdts_bytes) || o->mdts_bytes < 2 * TGT_PAGE || o->mdts_bytes > MAX_MDTS))
-		return fail(-EINVAL, "drive: mdts %u is not 0 or a power of two from 8192 to %u (the field cannot say 4096: MDTS 0 is no limit)", o->mdts_bytes, MAX_MDTS);
+		return fail(-EINVAL, "drive: mdts %u is not 0 or a power of two from 8192 to %u (the field cannot say 4096: "
+			"MDTS 0 is no limit)", o->mdts_bytes, MAX_MDTS);
 	if (!o->max_queues || o->max_queues > NVIO_DRIVE_MAX_QUEUES)
 		return fail(-EINVAL, "drive: queues %u is not 1 to %u", o->max_queues, NVIO_DRIVE_MAX_QUEUES);
 	if (o->max_queue_entries < 2 || o->max_queue_entries > 65536)

@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#define BLOCK 512u
+#define BLOCK  512u
 #define BLOCKS 64u
 
 static void a_malloc_device_gives_back_what_was_written(void **state)
@@ -82,20 +82,13 @@ static int submit(struct disk *d, enum call call, void *buf, struct iovec *iov, 
 	uint64_t len, struct nvio_op *op)
 {
 	switch (call) {
-	case READ:
-		return nvio_bdev_read(d->desc, d->ch, buf, offset, len, op);
-	case WRITE:
-		return nvio_bdev_write(d->desc, d->ch, buf, offset, len, op);
-	case READV:
-		return nvio_bdev_readv(d->desc, d->ch, iov, iovcnt, offset, len, op);
-	case WRITEV:
-		return nvio_bdev_writev(d->desc, d->ch, iov, iovcnt, offset, len, op);
-	case ZEROES:
-		return nvio_bdev_write_zeroes(d->desc, d->ch, offset, len, op);
-	case UNMAP:
-		return nvio_bdev_unmap(d->desc, d->ch, offset, len, op);
-	default:
-		return nvio_bdev_flush(d->desc, d->ch, op);
+	case READ: return nvio_bdev_read(d->desc, d->ch, buf, offset, len, op);
+	case WRITE: return nvio_bdev_write(d->desc, d->ch, buf, offset, len, op);
+	case READV: return nvio_bdev_readv(d->desc, d->ch, iov, iovcnt, offset, len, op);
+	case WRITEV: return nvio_bdev_writev(d->desc, d->ch, iov, iovcnt, offset, len, op);
+	case ZEROES: return nvio_bdev_write_zeroes(d->desc, d->ch, offset, len, op);
+	case UNMAP: return nvio_bdev_unmap(d->desc, d->ch, offset, len, op);
+	default: return nvio_bdev_flush(d->desc, d->ch, op);
 	}
 }
 
@@ -124,7 +117,7 @@ static void ranges_are_checked_alike_in_every_call(void **state)
 		{ 0, SIZE + BLOCK, -ERANGE },
 		{ BLOCK, SIZE, -ERANGE },
 		{ 0, UINT64_MAX - BLOCK + 1, -ERANGE },
-		{ BLOCK, UINT64_MAX - BLOCK + 1, -ERANGE }, /* the sum is 0 */
+		{ BLOCK, UINT64_MAX - BLOCK + 1, -ERANGE },	/* the sum is 0 */
 		{ 2 * BLOCK, UINT64_MAX - BLOCK + 1, -ERANGE }, /* the sum wraps to a block */
 		{ UINT64_MAX - BLOCK + 1, BLOCK, -ERANGE },
 		{ UINT64_MAX - BLOCK + 1, 2 * BLOCK, -ERANGE },
@@ -145,7 +138,8 @@ static void ranges_are_checked_alike_in_every_call(void **state)
 			int rc = submit(&d, call, buf, iov, 2, cases[i].offset, cases[i].len, &op);
 
 			if (rc != cases[i].rc)
-				fail_msg("call %d case %zu: %d, %d expected: %s", call, i, rc, cases[i].rc, nvio_errmsg());
+				fail_msg("call %d case %zu: %d, %d expected: %s", call, i, rc, cases[i].rc,
+					nvio_errmsg());
 			if (rc)
 				assert_memory_equal(&op, &before, sizeof(op));
 			else
@@ -189,7 +183,8 @@ static void bad_pointers_flags_and_iovecs_are_refused(void **state)
 		int rc;
 
 		memcpy(iov, cases[i].iov, sizeof(iov));
-		/* A read of null would write through the pieces that are longer than they are; writes look at nothing. */
+		/* A read of null would write through the pieces that are longer than they are; writes look at
+		 * nothing. */
 		rc = nvio_bdev_writev(d.desc, d.ch, iov, cases[i].iovcnt, 0, BLOCK, &op);
 		if (rc != cases[i].rc)
 			fail_msg("%s: %d, %d expected", cases[i].what, rc, cases[i].rc);
@@ -223,11 +218,17 @@ static void flags_without_meaning_are_refused(void **state)
 		uint32_t flags;
 		int rc;
 	} cases[] = {
-		{ READ, NVIO_OP_FUA, -EINVAL }, { READV, NVIO_OP_FUA, -EINVAL },
-		{ WRITE, NVIO_OP_FUA, 0 }, { WRITEV, NVIO_OP_FUA, 0 }, { ZEROES, NVIO_OP_FUA, 0 },
-		{ UNMAP, NVIO_OP_FUA, -EINVAL }, { FLUSH, NVIO_OP_FUA, -EINVAL },
-		{ READ, NVIO_OP_LIMITED_RETRY, -EINVAL }, { WRITE, NVIO_OP_LIMITED_RETRY, -EINVAL },
-		{ READ, NVIO_OP_REAP, -EINVAL }, { WRITE, NVIO_OP_FUA | NVIO_OP_REAP, -EINVAL },
+		{ READ, NVIO_OP_FUA, -EINVAL },
+		{ READV, NVIO_OP_FUA, -EINVAL },
+		{ WRITE, NVIO_OP_FUA, 0 },
+		{ WRITEV, NVIO_OP_FUA, 0 },
+		{ ZEROES, NVIO_OP_FUA, 0 },
+		{ UNMAP, NVIO_OP_FUA, -EINVAL },
+		{ FLUSH, NVIO_OP_FUA, -EINVAL },
+		{ READ, NVIO_OP_LIMITED_RETRY, -EINVAL },
+		{ WRITE, NVIO_OP_LIMITED_RETRY, -EINVAL },
+		{ READ, NVIO_OP_REAP, -EINVAL },
+		{ WRITE, NVIO_OP_FUA | NVIO_OP_REAP, -EINVAL },
 		{ WRITE, 1u << 31, -EINVAL },
 	};
 	static unsigned char buf[BLOCK];
@@ -261,7 +262,8 @@ static void a_read_only_descriptor_only_reads(void **state)
 		struct nvio_op op = NVIO_OP(NULL);
 		bool reads = call == READ || call == READV || call == FLUSH;
 
-		assert_int_equal(nvio_await(submit(&d, call, buf, &iov, 1, 0, BLOCK, &op), &op), reads ? 0 : -EBADF);
+		assert_int_equal(
+			nvio_await(submit(&d, call, buf, &iov, 1, 0, BLOCK, &op), &op), reads ? 0 : -EBADF);
 	}
 	disk_close(&d);
 }
@@ -336,7 +338,12 @@ static void zeroing_a_malloc_device_reads_as_zeros_and_touches_nothing_else(void
 	static const struct {
 		uint64_t offset, len;
 	} cases[] = {
-		{ 512, 512 }, { 4096, 4096 }, { 3584, 5120 }, { 0, 512 * 1024 }, { 512, 1024 * 1024 }, { 4096 - 512, 300 * 1024 },
+		{ 512, 512 },
+		{ 4096, 4096 },
+		{ 3584, 5120 },
+		{ 0, 512 * 1024 },
+		{ 512, 1024 * 1024 },
+		{ 4096 - 512, 300 * 1024 },
 		{ 1024 * 1024 - 512, 1024 * 1024 + 512 },
 	};
 	const size_t size = 2 << 20;
@@ -354,8 +361,9 @@ static void zeroing_a_malloc_device_reads_as_zeros_and_touches_nothing_else(void
 
 			memset(buf, 0xff, size);
 			assert_ok(do_write(&d, buf, 0, size));
-			assert_ok(nvio_await(submit(&d, unmap ? UNMAP : ZEROES, NULL, NULL, 0, cases[i].offset,
-				cases[i].len, &op), &op));
+			assert_ok(nvio_await(submit(&d, unmap ? UNMAP : ZEROES, NULL, NULL, 0,
+						     cases[i].offset, cases[i].len, &op),
+				&op));
 			assert_ok(do_read(&d, buf, 0, size));
 			assert_true(all_bytes_are(buf, 0xff, cases[i].offset));
 			assert_true(all_bytes_are(buf + cases[i].offset, 0, cases[i].len));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The life of a device: deletion with everything open, resize, several threads, and an environment that closes over it all. */
+/* The life of a device: deletion with everything open, resize, several threads, and an environment that
+ * closes over it all. */
 #include "support.h"
 
 #include <pthread.h>
@@ -171,7 +172,9 @@ static void no_destroy(void *device)
 
 static void resize_says_why_it_cannot(void **state)
 {
-	static const struct nvio_bdev_module rigid = { .name = "rigid", .submit = no_submit, .destroy = no_destroy };
+	static const struct nvio_bdev_module rigid = {
+		.name = "rigid", .submit = no_submit, .destroy = no_destroy
+	};
 	struct nvio_bdev_params p;
 	struct fixture *f = *state;
 

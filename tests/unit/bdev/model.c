@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random I/O against a byte array: whatever the device, after any row of reads, writes, zeroing and unmapping in odd pieces of
- * memory, with several in flight at once, it holds what the array holds. NVIO_TEST_SEED repeats a run.
+ * Random I/O against a byte array: whatever the device, after any row of reads, writes, zeroing and unmapping
+ * in odd pieces of memory, with several in flight at once, it holds what the array holds. NVIO_TEST_SEED
+ * repeats a run.
  */
 #include "support.h"
 
 #include "base/random.h"
 
-#define BYTES   (1u << 20)
+#define BYTES	(1u << 20)
 #define FLIGHTS 8u
 #define MAX_LEN (160u * 1024)
 #define MAX_IOV 1000u
-#define SLACK   (3 * MAX_IOV)
+#define SLACK	(3 * MAX_IOV)
 
 struct flight {
 	struct nvio_op op; /* arg: the model */
@@ -25,7 +26,7 @@ struct flight {
 struct model {
 	struct random random;
 	uint32_t block_size;
-	bool zeros;         /* a null device: always zeros */
+	bool zeros; /* a null device: always zeros */
 	struct disk d;
 	unsigned char *bytes;
 	struct flight flights[FLIGHTS];
@@ -45,7 +46,9 @@ static void cut(struct model *m, struct flight *fl)
 		return;
 	}
 	for (fl->iovcnt = 0; left; fl->iovcnt++) {
-		uint64_t n = fl->iovcnt + 1 == wanted ? left : random_below(&m->random, MIN(left, 2 * fl->len / wanted + 1) + 1);
+		uint64_t n = fl->iovcnt + 1 == wanted
+				     ? left
+				     : random_below(&m->random, MIN(left, 2 * fl->len / wanted + 1) + 1);
 
 		fl->iov[fl->iovcnt] = (struct iovec){ at, n };
 		at += n + random_below(&m->random, 3);
@@ -58,7 +61,8 @@ static bool overlaps(struct model *m, const struct flight *fl)
 	for (unsigned i = 0; i < FLIGHTS; i++) {
 		struct flight *o = &m->flights[i];
 
-		if (o != fl && nvio_op_pending(&o->op) && o->offset < fl->offset + fl->len && fl->offset < o->offset + o->len)
+		if (o != fl && nvio_op_pending(&o->op) && o->offset < fl->offset + fl->len &&
+			fl->offset < o->offset + o->len)
 			return true;
 	}
 	return false;
@@ -80,14 +84,14 @@ static void check(struct nvio_op *op)
 	static unsigned char got[MAX_LEN];
 
 	if (fl->op.status)
-		fail_msg("offset %llu length %llu: %s", (unsigned long long)fl->offset, (unsigned long long)fl->len,
-			nvio_errno_name(fl->op.status));
+		fail_msg("offset %llu length %llu: %s", (unsigned long long)fl->offset,
+			(unsigned long long)fl->len, nvio_errno_name(fl->op.status));
 	if (!fl->is_read)
 		return;
 	gather(fl, got);
 	if (memcmp(got, m->bytes + fl->offset, fl->len))
-		fail_msg("offset %llu length %llu in %u pieces: not what was written", (unsigned long long)fl->offset,
-			(unsigned long long)fl->len, fl->iovcnt);
+		fail_msg("offset %llu length %llu in %u pieces: not what was written",
+			(unsigned long long)fl->offset, (unsigned long long)fl->len, fl->iovcnt);
 }
 
 static void submit_zeroing(struct model *m, struct flight *fl, bool unmap)
@@ -124,13 +128,15 @@ static void submit(struct model *m, struct flight *fl)
 	cut(m, fl);
 	if (fl->is_read) {
 		memset(fl->mem, 0xdb, MAX_LEN + SLACK);
-		rc = nvio_bdev_readv(m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
+		rc = nvio_bdev_readv(
+			m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
 	} else {
 		random_fill(&m->random, fl->mem, MAX_LEN + SLACK);
 		fl->op.flags = random_bool(&m->random, 0.05) ? NVIO_OP_FUA : 0;
 		if (!m->zeros)
 			gather(fl, m->bytes + fl->offset);
-		rc = nvio_bdev_writev(m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
+		rc = nvio_bdev_writev(
+			m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
 	}
 	assert_ok(rc);
 }
@@ -141,7 +147,8 @@ static void run(struct fixture *f, const char *what, uint32_t block_size, bool z
 	uint64_t seed = given ? strtoull(given, NULL, 0) : random_os_seed();
 	struct model *m = calloc(1, sizeof(*m));
 
-	print_message("%s, blocks of %u: NVIO_TEST_SEED=0x%llx\n", what, block_size, (unsigned long long)seed);
+	print_message(
+		"%s, blocks of %u: NVIO_TEST_SEED=0x%llx\n", what, block_size, (unsigned long long)seed);
 	assert_non_null(m);
 	random_init(&m->random, seed);
 	m->block_size = block_size;
@@ -210,7 +217,7 @@ static void run_file(struct fixture *f, enum nvio_bdev_file_engine engine, bool 
 		o.engine = engine;
 		rc = nvio_bdev_file_create(f->env, &o);
 		if (rc && engine == NVIO_BDEV_FILE_IO_URING) {
-			print_message("%s\n", nvio_errmsg());
+			print_message("# %s\n", nvio_errmsg());
 			skip();
 		}
 		assert_ok(rc);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices by name: making, finding, opening, claiming them; modules of the application's own; every allocation failing. */
+/* Devices by name: making, finding, opening, claiming them; modules of the application's own; every
+ * allocation failing. */
 #include "support.h"
 
 #include "base/alloc.h"
@@ -106,13 +107,24 @@ static void options_of_another_size_are_refused(void **state)
 
 static void names_aliases_and_uuids_find_the_device(void **state)
 {
-	static const uint8_t uuid[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0x4d, 0xef, 0x81, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+	static const uint8_t uuid[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0x4d, 0xef, 0x81, 0x23, 0x45,
+		0x67, 0x89, 0xab, 0xcd, 0xef };
 	static const char *const good[] = {
-		"n0", "other", "third one", "12345678-9abc-4def-8123-456789abcdef", "12345678-9ABC-4DEF-8123-456789ABCDEF",
+		"n0",
+		"other",
+		"third one",
+		"12345678-9abc-4def-8123-456789abcdef",
+		"12345678-9ABC-4DEF-8123-456789ABCDEF",
 	};
 	static const char *const bad[] = {
-		"n", "n00", "N0", "", "12345678-9abc-4def-8123-456789abcdee", "123456789abc4def8123456789abcdef",
-		"12345678-9abc-4def-8123_456789abcdef", "12345678-9abc-4def-8123-456789abcdeg",
+		"n",
+		"n00",
+		"N0",
+		"",
+		"12345678-9abc-4def-8123-456789abcdee",
+		"123456789abc4def8123456789abcdef",
+		"12345678-9abc-4def-8123_456789abcdef",
+		"12345678-9abc-4def-8123-456789abcdeg",
 	};
 	struct nvio_bdev_null_opts o;
 	struct nvio_bdev_desc *desc;
@@ -267,11 +279,15 @@ static void own_destroy(void *device)
 	destroyed++;
 }
 
-static const struct nvio_bdev_module own_module = { .name = "own", .submit = own_submit, .destroy = own_destroy };
+static const struct nvio_bdev_module own_module = {
+	.name = "own", .submit = own_submit, .destroy = own_destroy
+};
 
 static void an_applications_module_stands_beside_the_built_in_ones(void **state)
 {
-	static const struct nvio_bdev_module same_name = { .name = "null", .submit = own_submit, .destroy = own_destroy };
+	static const struct nvio_bdev_module same_name = {
+		.name = "null", .submit = own_submit, .destroy = own_destroy
+	};
 	static const struct nvio_bdev_module no_name = { .submit = own_submit, .destroy = own_destroy };
 	static const struct nvio_bdev_module no_submit = { .name = "x", .destroy = own_destroy };
 	struct nvio_bdev_params p;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the tests of block devices share: an environment with a thread, devices of each kind, I/O that waits. */
+/* What the tests of block devices share: an environment with a thread, devices of each kind, I/O that waits.
+ */
 #ifndef TEST_BDEV_SUPPORT_H
 #define TEST_BDEV_SUPPORT_H
 
@@ -46,7 +47,8 @@ static MAYBE_UNUSED int fixture_setup(void **state)
 	assert_ok(nvio_env_open(NULL, &f->env));
 	assert_ok(nvio_thread_create(f->env, NULL, &f->thread));
 	assert_ok(nvio_thread_attach(f->thread));
-	snprintf(f->dir, sizeof(f->dir), "%s/nvio-bdev-XXXXXX", access("/var/tmp", W_OK) ? "/tmp" : "/var/tmp");
+	snprintf(f->dir, sizeof(f->dir), "%s/nvio-bdev-XXXXXX",
+		access("/var/tmp", W_OK) ? "/tmp" : "/var/tmp");
 	assert_non_null(mkdtemp(f->dir));
 	*state = f;
 	return 0;
@@ -88,7 +90,8 @@ static MAYBE_UNUSED void delete_device(struct fixture *f, const char *name)
 	assert_ok(nvio_await(nvio_bdev_delete(f->env, name, &op), &op));
 }
 
-static MAYBE_UNUSED void make_malloc(struct fixture *f, const char *name, uint32_t block_size, uint64_t num_blocks)
+static MAYBE_UNUSED void make_malloc(
+	struct fixture *f, const char *name, uint32_t block_size, uint64_t num_blocks)
 {
 	struct nvio_bdev_malloc_opts o;
 
@@ -99,7 +102,8 @@ static MAYBE_UNUSED void make_malloc(struct fixture *f, const char *name, uint32
 	assert_ok(nvio_bdev_malloc_create(f->env, &o));
 }
 
-static MAYBE_UNUSED void make_null(struct fixture *f, const char *name, uint32_t block_size, uint64_t num_blocks)
+static MAYBE_UNUSED void make_null(
+	struct fixture *f, const char *name, uint32_t block_size, uint64_t num_blocks)
 {
 	struct nvio_bdev_null_opts o;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the layer does around a module that is slow or lacks something: I/O that waits for room, its order, deadlines and
- * cancel, and write zeroes made of writes. The module is the test's own, registered as an application would.
+ * What the layer does around a module that is slow or lacks something: I/O that waits for room, its order,
+ * deadlines and cancel, and write zeroes made of writes. The module is the test's own, registered as an
+ * application would.
  */
 #include "support.h"
 
@@ -14,9 +15,9 @@ struct slow {
 	unsigned char *data;
 	struct nvio_bdev_io *held[HELD];
 	unsigned held_count, room;
-	bool at_once;          /* completes inside submit */
-	int zeroes_rc;         /* what native write zeroes answer */
-	int submit_rc;         /* what everything answers */
+	bool at_once;  /* completes inside submit */
+	int zeroes_rc; /* what native write zeroes answer */
+	int submit_rc; /* what everything answers */
 	unsigned submits, writes, fua_writes;
 	void *channel;
 };
@@ -215,7 +216,8 @@ static void a_waiting_op_can_be_cancelled_and_one_with_the_module_cannot(void **
 static void a_waiting_op_ends_at_its_deadline(void **state)
 {
 	static unsigned char buf[BLOCK];
-	struct nvio_op with = NVIO_OP(NULL), late = NVIO_OP(NULL), soon = NVIO_OP(NULL), never = NVIO_OP(NULL);
+	struct nvio_op with = NVIO_OP(NULL), late = NVIO_OP(NULL), soon = NVIO_OP(NULL),
+		       never = NVIO_OP(NULL);
 	struct fixture *f = *state;
 	struct disk d = make_slow(f, 0);
 
@@ -257,8 +259,13 @@ static void a_deadline_that_passes_in_the_module_changes_the_status_alone(void *
 		uint64_t timeout_us, passes_us;
 		int status;
 	} cases[] = {
-		{ 10, 9, 0 }, { 10, 10, -ETIMEDOUT }, { 10, 1000, -ETIMEDOUT }, { 0, 1000000, 0 },
-		{ UINT64_MAX, 1000000, 0 }, { UINT64_MAX - 1, 1000000, 0 }, { UINT64_MAX / 1000 + 1, 1000000, 0 },
+		{ 10, 9, 0 },
+		{ 10, 10, -ETIMEDOUT },
+		{ 10, 1000, -ETIMEDOUT },
+		{ 0, 1000000, 0 },
+		{ UINT64_MAX, 1000000, 0 },
+		{ UINT64_MAX - 1, 1000000, 0 },
+		{ UINT64_MAX / 1000 + 1, 1000000, 0 },
 	};
 	static unsigned char buf[BLOCK];
 	struct fixture *f = *state;
@@ -315,14 +322,20 @@ static void write_zeroes_is_made_of_writes_where_the_module_has_none(void **stat
 		bool at_once;
 		unsigned room;
 	} cases[] = {
-		{ MISSING, true, 0 }, { MISSING, false, HELD }, { MISSING, false, 1 }, { REFUSED_AT_ONCE, true, 0 },
+		{ MISSING, true, 0 },
+		{ MISSING, false, HELD },
+		{ MISSING, false, 1 },
+		{ REFUSED_AT_ONCE, true, 0 },
 		{ REFUSED_LATER, false, HELD },
 	};
 	static const struct {
 		uint64_t offset, len;
 		unsigned writes;
 	} ranges[] = {
-		{ 0, BLOCK, 1 }, { BLOCK, 1 << 20, 1 }, { BLOCK, (1 << 20) + BLOCK, 2 }, { 0, BLOCK * BLOCKS, 8 },
+		{ 0, BLOCK, 1 },
+		{ BLOCK, 1 << 20, 1 },
+		{ BLOCK, (1 << 20) + BLOCK, 2 },
+		{ 0, BLOCK * BLOCKS, 8 },
 	};
 	struct fixture *f = *state;
 

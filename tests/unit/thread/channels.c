@@ -358,12 +358,15 @@ static void an_unregistration_can_be_cancelled_and_time_out_and_be_taken_up_agai
 	rig_close(&r);
 }
 
+static int total_visits;
+
 static int visit(struct nvio_channel *ch, void *arg)
 {
 	struct context *ctx = nvio_channel_ctx(ch);
 
 	assert_ptr_equal(nvio_channel_thread(ch), nvio_thread_current());
 	ctx->visits++;
+	total_visits++;
 	return arg ? ((int (*)(struct nvio_channel *))arg)(ch) : 0;
 }
 
@@ -524,6 +527,7 @@ static void a_channel_that_is_put_under_the_walk_is_passed_over(void **state)
 	for (int gone = 0; gone < 3; gone++) {
 		struct walk w;
 
+		total_visits = 0;
 		walk_open(&w);
 		assert_int_equal(nvio_channel_for_each(w.rig.env, &w.d, visit, NULL, &w.op), 0);
 		nvio_channel_put(w.ch[gone]);
@@ -536,6 +540,7 @@ static void a_channel_that_is_put_under_the_walk_is_passed_over(void **state)
 		for (int i = 0; i < 3; i++)
 			if (i != gone)
 				assert_int_equal(visits(&w, i), 1);
+		assert_int_equal(total_visits, 2);
 		assert_int_equal(w.d.created - w.d.destroyed, 2);
 		walk_close(&w);
 	}
@@ -609,6 +614,7 @@ struct worker {
 	pthread_t os;
 	atomic_bool *stop;
 	bool churns; /* gets and puts all the time */
+	atomic_bool ready;
 };
 
 static void *work(void *arg)
@@ -618,6 +624,7 @@ static void *work(void *arg)
 
 	if (nvio_thread_attach(w->t) || nvio_channel_get(w->env, w->d, &ch))
 		return NULL;
+	atomic_store(&w->ready, true);
 	while (!atomic_load(w->stop)) {
 		nvio_thread_poll(w->t, 0);
 		if (!w->churns)
@@ -650,12 +657,16 @@ static void walks_across_os_threads(void **state)
 
 	open_with_device(&r, &d);
 	for (int i = 0; i < 3; i++) {
-		w[i] = (struct worker){ .env = r.env, .d = &d, .stop = &stop, .churns = i == 2 };
+		w[i].env = r.env;
+		w[i].d = &d;
+		w[i].stop = &stop;
+		w[i].churns = i == 2;
 		assert_int_equal(nvio_thread_create(r.env, NULL, &w[i].t), 0);
 		assert_int_equal(pthread_create(&w[i].os, NULL, work, &w[i]), 0);
 	}
-	while (d.created < 3)
-		usleep(100);
+	for (int i = 0; i < 3; i++)
+		while (!atomic_load(&w[i].ready))
+			usleep(100);
 	for (int i = 0; i < 500; i++) {
 		atomic_int visited = 0;
 
@@ -688,12 +699,15 @@ static void unregistering_while_other_os_threads_let_go(void **state)
 
 		open_with_device(&r, &d);
 		for (int i = 0; i < 3; i++) {
-			w[i] = (struct worker){ .env = r.env, .d = &d, .stop = &stop };
+			w[i].env = r.env;
+			w[i].d = &d;
+			w[i].stop = &stop;
 			assert_int_equal(nvio_thread_create(r.env, NULL, &w[i].t), 0);
 			assert_int_equal(pthread_create(&w[i].os, NULL, work, &w[i]), 0);
 		}
-		while (d.created < 3)
-			usleep(100);
+		for (int i = 0; i < 3; i++)
+			while (!atomic_load(&w[i].ready))
+				usleep(100);
 		assert_int_equal(nvio_io_device_unregister(r.env, &d, &op), 0);
 		nvio_thread_poll(r.t, 0);
 		assert_true(nvio_op_pending(&op));

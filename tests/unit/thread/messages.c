@@ -194,6 +194,100 @@ static void the_count_wraps_around(void **state)
 	msg_fini(&q);
 }
 
+static void ignore_note(struct note *note)
+{
+	(void)note;
+}
+
+/* The last look before the sleep: what came after the one before it is not slept over, and the say-so is
+ * taken back. */
+static void going_to_sleep_with_mail_is_refused(void **state)
+{
+	struct note note = { .fn = ignore_note };
+	void (*fn)(void *arg);
+	struct msg_queue q;
+	int ran = 0;
+	void *arg;
+
+	assert_int_equal(msg_init(&q, 10), 0);
+	assert_true(msg_sleep(&q));
+	assert_true(q.word & MSG_SLEEPS);
+	msg_awake(&q);
+	assert_false(q.word & MSG_SLEEPS);
+	assert_int_equal(msg_send(&q, rig_count, &ran), 0);
+	assert_false(msg_sleep(&q));
+	assert_false(q.word & MSG_SLEEPS);
+	assert_true(msg_take(&q, &fn, &arg));
+	assert_true(msg_sleep(&q));
+	msg_awake(&q);
+	note_send(&q, &note);
+	assert_false(msg_sleep(&q));
+	assert_ptr_equal(note_take(&q), &note);
+	assert_null(note_take(&q));
+	assert_true(msg_sleep(&q));
+	msg_close(&q);
+	msg_fini(&q);
+}
+
+/* Each way of waking somebody up who sleeps. */
+static void whoever_comes_first_wakes_the_sleeper_once(void **state)
+{
+	struct note notes[2] = { { .fn = ignore_note }, { .fn = ignore_note } };
+
+	for (int way = 0; way < 3; way++) {
+		struct msg_queue q;
+		uint64_t count = 0;
+		int ran = 0;
+
+		assert_int_equal(msg_init(&q, 10), 0);
+		assert_true(msg_sleep(&q));
+		for (int i = 0; i < 2; i++) {
+			if (way == 0)
+				assert_int_equal(msg_send(&q, rig_count, &ran), 0);
+			else if (way == 1)
+				note_send(&q, &notes[i]);
+			else
+				msg_close(&q);
+		}
+		assert_int_equal(read(q.wake_fd, &count, sizeof(count)), sizeof(count));
+		assert_int_equal(count, 1);
+		msg_close(&q);
+		msg_fini(&q);
+	}
+}
+
+struct ending {
+	struct msg_queue q;
+	atomic_bool ended;
+};
+
+static void *end_queue(void *arg)
+{
+	struct ending *e = arg;
+
+	msg_fini(&e->q);
+	atomic_store(&e->ended, true);
+	return NULL;
+}
+
+static void the_end_waits_for_senders_that_are_still_inside(void **state)
+{
+	struct ending e = { 0 };
+	pthread_t os;
+
+	assert_int_equal(msg_init(&e.q, 10), 0);
+	e.q.word += 2 * MSG_SENDER;
+	msg_close(&e.q);
+	assert_int_equal(pthread_create(&os, NULL, end_queue, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		usleep(10000);
+		assert_false(atomic_load(&e.ended));
+		e.q.word -= MSG_SENDER;
+	}
+	assert_int_equal(pthread_join(os, NULL), 0);
+	assert_true(atomic_load(&e.ended));
+}
+
 #define SENDERS 8
 #define EACH	20000
 
@@ -346,6 +440,9 @@ int main(void)
 		cmocka_unit_test(without_memory_a_send_is_refused_and_nothing_else_happens),
 		cmocka_unit_test(a_steady_stream_asks_for_no_more_memory),
 		cmocka_unit_test(the_count_wraps_around),
+		cmocka_unit_test(going_to_sleep_with_mail_is_refused),
+		cmocka_unit_test(whoever_comes_first_wakes_the_sleeper_once),
+		cmocka_unit_test(the_end_waits_for_senders_that_are_still_inside),
 		cmocka_unit_test(eight_senders_lose_nothing_and_keep_their_order),
 		cmocka_unit_test(each_message_accepted_before_the_exit_runs_exactly_once),
 		cmocka_unit_test(the_thread_may_be_destroyed_on_the_last_word),
