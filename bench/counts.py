@@ -81,7 +81,7 @@ def profile(program, arguments):
         done = subprocess.run(command, capture_output=True, text=True, timeout=110)
         if done.returncode:
             words = [l for l in done.stderr.splitlines() if 'bench:' in l or 'ERROR' in l or 'unhandled' in l]
-            words = words or done.stderr.splitlines()[-3:] or ['status %d' % done.returncode]
+            words = words[:2] or done.stderr.splitlines()[-3:] or ['status %d' % done.returncode]
             raise CountError('%s %s: %s' % (os.path.basename(program), ' '.join(arguments), '; '.join(words)))
         with open(out, encoding='utf-8', errors='replace') as f:
             return parse(f)

@@ -393,7 +393,8 @@ static int run_list(void)
 
 	if (!cli.num_devices)
 		cli_note(
-			"PCI functions are not searched for in this release; name the devices, as in: nvio list loop:disk.img");
+			"PCI functions are not searched for in this release; name the devices, as in: "
+			"nvio list loop:disk.img");
 	if (cli.json) {
 		root = cli_json_object();
 		list = cli_json_array();

@@ -14,7 +14,7 @@
 static struct {
 	uint64_t start, blocks, bytes, depth;
 	const char *data;
-} args = { .blocks = CLI_UNSET, .bytes = CLI_UNSET, .depth = STREAM_DEPTH_DEFAULT, .data = "-" };
+} args = { .blocks = CLI_UNSET, .bytes = CLI_UNSET, .depth = STREAM_DEPTH_DEFAULT };
 
 /* One transfer on its way from the command line to the stream. */
 struct job {
@@ -27,7 +27,7 @@ struct job {
 
 static bool is_standard(void)
 {
-	return !strcmp(args.data, "-");
+	return !args.data || !strcmp(args.data, "-");
 }
 
 static int check_args(enum stream_kind kind)
@@ -36,8 +36,9 @@ static int check_args(enum stream_kind kind)
 		return cli_usage("--block-count and --data-size exclude each other");
 	if (kind == STREAM_READ && is_standard() && cli.json)
 		return cli_usage("both the data and -o json would go to standard output; give --data FILE");
-	if (kind == STREAM_READ && is_standard() && isatty(STDOUT_FILENO))
-		return cli_usage("standard output is a terminal; give --data FILE, or a pipe");
+	if (kind == STREAM_READ && !args.data && isatty(STDOUT_FILENO))
+		return cli_usage(
+			"standard output is a terminal; give --data FILE, or --data - if it is to go there");
 	return CLI_OK;
 }
 
@@ -183,12 +184,14 @@ static uint64_t source_bytes(const struct job *job, int fd)
 
 static int open_source(struct job *job, int *fd)
 {
+	const char *name = is_standard() ? "standard input" : args.data;
+
 	*fd = is_standard() ? STDIN_FILENO : open(args.data, O_RDONLY | O_CLOEXEC);
 	if (*fd < 0 || fstat(*fd, &job->st))
-		return cli_fail("%s: %s", is_standard() ? "standard input" : args.data, strerror(errno));
+		return cli_fail("%s: %s", name, strerror(errno));
 	if (S_ISDIR(job->st.st_mode)) {
 		close(*fd);
-		return cli_fail("%s: %s", args.data, strerror(EISDIR));
+		return cli_fail("%s: %s", name, strerror(EISDIR));
 	}
 	return CLI_OK;
 }
@@ -213,11 +216,13 @@ static int make_image(struct job *job, int fd)
 		return CLI_OK;
 	if (have == CLI_UNSET)
 		return cli_fail(
-			"there is no image %s, and a pipe does not say how large to make it; say so: '%s%csize=SIZE'",
+			"there is no image %s, and a pipe does not say how large to make it; say so: "
+			"'%s%csize=SIZE'",
 			job->image.path, cli.devices[0], sep);
 	if (job->image.several)
 		return cli_fail(
-			"there is no image %s; say how large to make all namespaces together: '%s%csize=SIZE'",
+			"there is no image %s; say how large to make all namespaces together: "
+			"'%s%csize=SIZE'",
 			job->image.path, cli.devices[0], sep);
 	if (args.blocks != CLI_UNSET && args.blocks <= UINT64_MAX / block)
 		bytes = smaller(bytes, args.blocks * block);
@@ -359,8 +364,8 @@ const struct cli_cmd cli_read = {
 const struct cli_cmd cli_write = {
 	.name = "write",
 	.what = "Copy a file or pipe to a namespace, and flush",
-	.more = "The bytes need not fill the last block: its rest stays as it is. An image that is not there is made,\n"
-		"as large as the file needs, and at least 1 MiB.\n",
+	.more = "The bytes need not fill the last block: its rest stays as it is. An image that is not\n"
+		"there is made, as large as the file needs, and at least 1 MiB.\n",
 	.devices = CLI_DEVICE_ONE,
 	.opts = write_opts,
 	.run = run_write,

@@ -41,11 +41,11 @@ static void overview(FILE *f)
 		fprintf(f, "  %-16s %s\n", (*c)->name, (*c)->what);
 	fprintf(f,
 		"\nDEVICE is a transport id in one argument: 'trtype:LOOP traddr:disk.img', or short:\n"
-		"  loop:disk.img         a software drive over an image; loop:disk.img?size=1G makes the image\n"
+		"  loop:disk.img         a software drive over an image; with ?size=1G it is made\n"
 		"  loop:ram:256M         one over memory, gone with the command\n"
 		"  loop:null:1G          one that swallows writes and reads as zeros\n"
-		"\nExit status: 0 success; 1 an operation failed; 2 wrong usage; 3 compare found a difference, or\n"
-		"perf --verify wrong data.\n"
+		"\nExit status: 0 success; 1 an operation failed; 2 wrong usage; 3 compare found a\n"
+		"difference, or perf --verify wrong data.\n"
 		"\nnvio SUBCOMMAND --help says more.\n");
 }
 
@@ -69,6 +69,20 @@ static int finish(int status)
 		return status == CLI_OK ? CLI_FAILED : status;
 	}
 	return status;
+}
+
+/*
+ * Whoever starts us without one of the standard descriptors would have its number taken by the next file that is
+ * opened, and our output would end up in a disk image. Opened the wrong way round, they fail as they should.
+ */
+static void hold_descriptors(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = open("/dev/null", (fd + 1 == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 int main(int argc, char **argv)

@@ -76,7 +76,8 @@ static void help(const struct cli_opt *const *rows, size_t n)
 		printf("  %-26s %s%s\n", left, rows[i]->help, rows[i]->required ? " (required)" : "");
 	}
 	if (cli.cmd->devices != CLI_DEVICE_NONE)
-		printf("\nDEVICE is a transport id: loop:disk.img, loop:ram:256M, 'trtype:LOOP traddr:disk.img'.\n");
+		printf("\nDEVICE is a transport id: loop:disk.img, loop:ram:256M, "
+		       "'trtype:LOOP traddr:disk.img'.\n");
 	if (cli.cmd->more)
 		printf("\n%s", cli.cmd->more);
 }
@@ -217,7 +218,8 @@ static int check_devices(int argc, char **argv)
 		return cli_usage("'%s' is too much: there is no argument", argv[0]);
 	if (cli.cmd->devices == CLI_DEVICE_ONE && argc > 1)
 		return cli_usage(
-			"'%s' is too much: one DEVICE is enough (a transport id of several words needs quotes)",
+			"'%s' is too much: one DEVICE is enough (a transport id of several words needs "
+			"quotes)",
 			argv[1]);
 	return CLI_OK;
 }

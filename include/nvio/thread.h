@@ -75,7 +75,8 @@ NVIO_EXPORT int nvio_thread_poll(struct nvio_thread *thread, uint32_t max_msgs);
  * The descriptor to sleep on (epoll, poll, libuv, GLib): readable when a message waits, a timer is due or an event source
  * of a poller has fired. It belongs to the thread. nvio_thread_timeout_ms(): how long to sleep at most: 0 when there is
  * an active untimed poller or work waits, -1 when only the descriptor can tell. Between the last poll and the sleep
- * no wake-up is lost.
+ * no wake-up is lost. A loop that asks nvio_thread_timeout_ms() before each sleep costs its busy polls nothing; where it is
+ * never asked, each poll arms the descriptor by itself.
  */
 NVIO_EXPORT int nvio_thread_fd(struct nvio_thread *thread);
 NVIO_EXPORT int nvio_thread_timeout_ms(struct nvio_thread *thread);

@@ -31,6 +31,20 @@
 #define ALIGN_DOWN(n, align) ((n) & ~((__typeof__(n))(align) - 1))
 #define IS_POWER_OF_2(n)     ((n) && !((n) & ((n) - 1)))
 
+/*
+ * Asks for the cache line at `p`, any address, in order to write it soon. The other side of a ring has read it
+ * last, and a store that waits for its line keeps all later stores waiting.
+ */
+static inline void prefetch_write(const void *p)
+{
+#if defined(__x86_64__)
+	/* Known, or ignored, by every x86-64; __builtin_prefetch() uses it only when told of a newer one. */
+	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 /* Tells the processor that this is a spin loop. */
 static inline void cpu_relax(void)
 {

@@ -157,6 +157,8 @@ static bool is_ours(uint8_t opc)
 
 static int check(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, const void *buf, size_t len, const struct nvio_op *op)
 {
+	int rc;
+
 	if (!c || !cmd || !op || (len && !buf))
 		return fail(-EINVAL, "admin: %s is NULL", !c ? "the controller" : !cmd ? "the command" : !op ? "the op" : "the buffer");
 	if (nvio_op_pending(op) || op->flags)
@@ -165,10 +167,13 @@ static int check(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, const void *b
 		return fail(-EINVAL, "admin: opcode %#x manages queues or events, which is the library's part", cmd->opc);
 	if (cmd->flags)
 		return fail(-EINVAL, "admin: FUSE and PSDT (%#x) are the library's", cmd->flags);
+	rc = ctrlr_gone_rc(c);
+	if (rc)
+		return rc;
 	if (len > c->max_transfer || (len > HOST_PAGE && ((uintptr_t)buf & 3)))
 		return fail(-EINVAL, "admin: %zu bytes; %s takes at most %u, and a buffer beyond %u bytes is aligned to 4", len, c->trid.traddr,
 			c->max_transfer, HOST_PAGE);
-	return ctrlr_gone_rc(c);
+	return 0;
 }
 
 int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf, size_t len, struct nvio_op *op)

@@ -489,12 +489,13 @@ int ctrlr_advance(struct nvio_ctrlr *c)
 
 	if (ctrlr_state_ended(before))
 		return 0;
+	/* Before the first look, too: a device that has no thread has still to put away what its last host left. */
+	if (c->ops->kick)
+		n += c->ops->kick(c);
 	if (before == CTRLR_NEW) {
 		ctrlr_set_state(c, CTRLR_PROBE);
 		return 1;
 	}
-	if (c->ops->kick)
-		n += c->ops->kick(c);
 	if (c->admin)
 		n += admin_reap(c);
 	now = ctrlr_now(c);

@@ -53,8 +53,6 @@ void tgt_exec_admin(struct tgt_req *req)
 {
 	uint8_t opc = req->sqe.opc;
 
-	req->dw0 = 0;
-	req->dw1 = 0;
 	if (!table[opc].effects)
 		tgt_req_done(req, TGT_INVALID_OPC);
 	else if (req->sqe.flags & (NVIO_SQE_FUSE_MASK | NVIO_SQE_PSDT_MASK))

@@ -3,7 +3,8 @@
  * The memory queues' hot path: look at the doorbells, fetch commands, have them executed. One poll reads each doorbell once
  * and takes all that is there, up to a bound that keeps the queues fair.
  */
-#include "target/memq.h"
+#include "target/memq_hot.h"
+#include "target/rw.h"
 
 #include <string.h>
 
@@ -29,21 +30,64 @@ void memq_run(struct memq_req *q)
 		tgt_exec_admin(&q->r);
 }
 
-static inline bool fetch_one(struct memq *m, struct memq_sq *sq)
+/* The end of a read or write that went the straight way. */
+static void rw_ended(struct nvio_op *op)
+{
+	struct memq_req *q = to_memq(container_of(op, struct tgt_req, op));
+
+	tgt_op_ended(&q->r);
+	if (unlikely(op->status)) {
+		tgt_bdev_failed(&q->r, op->status);
+		return;
+	}
+	q->r.sf = 0;
+	memq_answer(q);
+}
+
+static COLD void run_admin(struct memq *m, struct memq_req *q)
+{
+	if (q->r.sqe.opc == NVIO_ADMIN_ABORT) {
+		m->ctrlr.aborts++;
+		q->r.rare |= TGT_RARE_ABORT;
+	}
+	if (!fault_plan_armed(m->faults) || !memq_strike(q))
+		tgt_exec_admin(&q->r);
+}
+
+static ALWAYS_INLINE void run_io(struct memq *m, struct memq_req *q)
+{
+	const struct nvio_sqe *sqe = &q->r.sqe;
+	struct tgt_attach *at;
+
+	if (unlikely(fault_plan_armed(m->faults)) && memq_strike(q))
+		return;
+	at = tgt_ctrlr_ns(&m->ctrlr, tgt_dw(sqe->nsid));
+	/* Neither fused nor with an SGL, and there is a namespace: reads and writes need no further call. */
+	if (unlikely(!at || sqe->flags & (NVIO_SQE_FUSE_MASK | NVIO_SQE_PSDT_MASK)))
+		tgt_exec_io(&q->r);
+	else if (sqe->opc == NVIO_NVM_READ)
+		tgt_rw(&q->r, &m->ctrlr, at, false, memq_map_fast, rw_ended);
+	else if (sqe->opc == NVIO_NVM_WRITE)
+		tgt_rw(&q->r, &m->ctrlr, at, true, memq_map_fast, rw_ended);
+	else
+		tgt_exec_io(&q->r);
+}
+
+static ALWAYS_INLINE bool fetch_one(struct memq *m, struct memq_sq *sq, bool admin)
 {
 	struct memq_req *q = memq_sq_take(sq);
+	uint32_t head = sq->head;
 
 	if (unlikely(!q))
 		return false;
-	q->r.sqe = sq->ring[sq->head];
+	q->r.sqe = sq->ring[head];
+	__builtin_prefetch(&sq->ring[head + MEMQ_PREFETCH]);
 	/* The head moves first: a completion written from in here reports it. */
-	sq->head = sq->head + 1 == sq->size ? 0 : sq->head + 1;
-	__builtin_prefetch(&sq->ring[sq->head + MEMQ_PREFETCH]);
-	if (unlikely(!sq->qid && q->r.sqe.opc == NVIO_ADMIN_ABORT))
-		m->ctrlr.aborts++;
-	if (unlikely(fault_plan_armed(m->faults)) && memq_strike(q))
-		return true;
-	memq_run(q);
+	sq->head = head + 1 == sq->size ? 0 : head + 1;
+	if (admin)
+		run_admin(m, q);
+	else
+		run_io(m, q);
 	return true;
 }
 
@@ -54,7 +98,7 @@ static COLD void bad_tail(struct memq *m, struct memq_sq *sq)
 	memq_bad_doorbell(m, NVIO_AER_ERROR_INVALID_VALUE);
 }
 
-static uint32_t sq_poll(struct memq *m, struct memq_sq *sq)
+static ALWAYS_INLINE uint32_t sq_poll(struct memq *m, struct memq_sq *sq, bool admin)
 {
 	/* Acquire: the entries must not be read before the doorbell that announces them. */
 	uint32_t tail = __atomic_load_n(sq->tail_db, __ATOMIC_ACQUIRE);
@@ -71,8 +115,13 @@ static uint32_t sq_poll(struct memq *m, struct memq_sq *sq)
 	}
 	/* The host rings both doorbells of a pair, and they share a cache line: this look is almost free. */
 	memq_cq_look(sq->cq);
+	/* The first of a batch are asked for together; each that is fetched asks for one further on. */
+	for (uint32_t i = sq->head, ahead = 0; i != tail && ahead < MEMQ_PREFETCH; ahead++) {
+		__builtin_prefetch(&sq->ring[i]);
+		i = i + 1 == sq->size ? 0 : i + 1;
+	}
 	while (sq->head != tail && n < m->burst && likely(!sq->deleting)) {
-		if (!fetch_one(m, sq))
+		if (!fetch_one(m, sq, admin))
 			break;
 		n++;
 		if (unlikely(m->state != MEMQ_READY))
@@ -83,7 +132,7 @@ static uint32_t sq_poll(struct memq *m, struct memq_sq *sq)
 
 static uint32_t queues_poll(struct memq *m)
 {
-	uint32_t work = sq_poll(m, m->active[0]);
+	uint32_t work = sq_poll(m, m->active[0], true);
 
 	if (unlikely(work)) {
 		tgt_count(&m->stats.admin_commands, work);
@@ -92,7 +141,7 @@ static uint32_t queues_poll(struct memq *m)
 	}
 	/* num_active is read each time: an admin command may have changed it, a fault may have stopped everything. */
 	for (uint32_t i = 1; i < m->num_active && likely(m->state == MEMQ_READY); i++) {
-		uint32_t n = sq_poll(m, m->active[i]);
+		uint32_t n = sq_poll(m, m->active[i], false);
 
 		if (n) {
 			tgt_count(&m->stats.io_commands, n);

@@ -18,7 +18,7 @@
 #define MEMQ_MAX_VECTORS   (MEMQ_MAX_IO_QUEUES + 1)
 #define MEMQ_MAX_REQS      1024u /* of one submission queue at once; what is beyond stays in the ring */
 #define MEMQ_BURST         256u  /* commands taken from one queue before the next has its turn */
-#define MEMQ_PREFETCH      4u    /* entries ahead */
+#define MEMQ_PREFETCH      8u    /* entries ahead, in both rings */
 
 struct memq;
 struct memq_sq;
@@ -204,6 +204,8 @@ static inline bool memq_is_gone(const struct memq *m)
 
 /* ---- memq_cq.c: completions ---- */
 void memq_complete(struct tgt_req *r);
+void memq_complete_slowly(struct memq_req *q) COLD;
+void memq_release_rare(struct memq_req *q) COLD; /* what few requests have to give back */
 void memq_release(struct memq_req *q);   /* back to its queue, without an answer */
 void memq_cq_look(struct memq_cq *cq);   /* reads the head doorbell and lets held completions go */
 bool memq_cq_put(struct memq_cq *cq, struct memq_req *q, uint16_t cid, uint8_t phase_flip); /* false: full */
@@ -218,11 +220,12 @@ void memq_delete_ready(struct memq *m);
 void memq_close_queues(struct memq *m);
 void memq_scan_doorbells(struct memq *m); /* looks at one that nobody should have written to */
 void memq_bad_doorbell(struct memq *m, uint8_t info) COLD;
-struct memq_req *memq_sq_take(struct memq_sq *sq);
+struct memq_req *memq_sq_fresh(struct memq_sq *sq); /* one never used before; NULL: all are taken */
 
 /* ---- memq_map.c ---- */
 int memq_map_init(struct memq *m);
 uint16_t memq_map(struct tgt_req *r, uint32_t len, bool to_host);
+uint16_t memq_map_slowly(struct memq *m, struct memq_req *q, uint32_t len, bool to_host) NOINLINE;
 void memq_map_retry(struct memq *m);
 void memq_map_free(struct memq *m, struct memq_req *q); /* gives the large iovec back */
 

@@ -24,8 +24,6 @@ bool memq_strike(struct memq_req *q)
 		/* Without memory for a timer the command is not late, which is the lesser wrong. */
 		return !nvio_timer_start(m->ctrlr.thread, &q->timer, f.delay_us);
 	case NVIO_FAULT_STATUS:
-		q->r.dw0 = 0;
-		q->r.dw1 = 0;
 		tgt_req_done(&q->r, f.sf);
 		return true;
 	case NVIO_FAULT_FATAL:

@@ -3,7 +3,7 @@
  * The data of a request: PRPs to iovec. Memory that is contiguous (over loop it mostly is) fits the request's own two
  * elements; what does not takes a large iovec from a pool of fixed size, and waits when all are out.
  */
-#include "target/memq.h"
+#include "target/memq_hot.h"
 
 #include <errno.h>
 
@@ -41,7 +41,7 @@ void memq_map_free(struct memq *m, struct memq_req *q)
 }
 
 /* A request comes here again when it was executed anew: it keeps the large iovec it has. */
-static NOINLINE uint16_t map_slowly(struct memq *m, struct memq_req *q, uint32_t len, bool to_host)
+uint16_t memq_map_slowly(struct memq *m, struct memq_req *q, uint32_t len, bool to_host)
 {
 	const struct nvio_sqe *sqe = &q->r.sqe;
 	uint64_t prp1 = nvio_get_le64(sqe->prp1), prp2 = nvio_get_le64(sqe->prp2);
@@ -58,6 +58,7 @@ static NOINLINE uint16_t map_slowly(struct memq *m, struct memq_req *q, uint32_t
 			return TGT_MAP_WAIT;
 		}
 		q->chunk = m->chunks[--m->num_chunks];
+		q->r.rare |= TGT_RARE_CHUNK;
 	}
 	q->r.iov = q->chunk;
 	sf = prp_walk(&m->dma, prp1, prp2, len, to_host, q->chunk, (int)m->chunk_len, &q->r.iovcnt);
@@ -68,23 +69,7 @@ static NOINLINE uint16_t map_slowly(struct memq *m, struct memq_req *q, uint32_t
 
 uint16_t memq_map(struct tgt_req *r, uint32_t len, bool to_host)
 {
-	struct memq_req *q = container_of(r, struct memq_req, r);
-	struct memq *m = q->sq->m;
-	uint64_t prp1 = nvio_get_le64(r->sqe.prp1);
-	void *p;
-
-	/* One page, the most frequent case by far. */
-	if (unlikely(len > TGT_PAGE - prp1 % TGT_PAGE || prp1 % 4))
-		return map_slowly(m, q, len, to_host);
-	if (unlikely(!prp1))
-		return TGT_INVALID_FIELD;
-	p = tgt_dma_map(&m->dma, prp1, len, to_host);
-	if (unlikely(!p))
-		return TGT_DNR(NVIO_SCT_GENERIC, NVIO_SC_DATA_TRANSFER_ERROR);
-	r->iov_small[0] = (struct iovec){ p, len };
-	r->iov = r->iov_small;
-	r->iovcnt = 1;
-	return 0;
+	return memq_map_fast(r, len, to_host);
 }
 
 void memq_map_retry(struct memq *m)

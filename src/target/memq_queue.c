@@ -86,24 +86,17 @@ static void sq_close(struct memq *m, struct memq_sq *sq)
 	alloc_free(sq);
 }
 
-struct memq_req *memq_sq_take(struct memq_sq *sq)
+struct memq_req *memq_sq_fresh(struct memq_sq *sq)
 {
-	struct memq_req *q = sq->free;
+	struct memq_req *q;
 
-	if (likely(q)) {
-		sq->free = q->next;
-	} else if (sq->fresh < sq->num_reqs) {
-		q = &sq->reqs[sq->fresh++];
-		q->sq = sq;
-		q->r.ctrlr = &sq->m->ctrlr;
-		q->r.sqid = sq->qid;
-		list_init(&q->r.link);
-	} else {
+	if (sq->fresh == sq->num_reqs)
 		return NULL;
-	}
-	sq->used++;
-	q->r.fault = 0;
-	q->r.state = MEMQ_REQ_ACTIVE;
+	q = &sq->reqs[sq->fresh++];
+	q->sq = sq;
+	q->r.ctrlr = &sq->m->ctrlr;
+	q->r.sqid = sq->qid;
+	list_init(&q->r.link);
 	return q;
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVM command set: read and write, which are the hot path of every target, then the rest. The block layer promises that
- * no callback runs before submit has returned, so nothing here can be entered twice for one request.
+ * The NVM command set (read and write themselves are in rw.h). The block layer promises that no callback runs before submit
+ * has returned, so nothing here can be entered twice for one request.
  */
-#include "target/nvm.h"
+#include "target/rw.h"
 
 #include <errno.h>
 
 #include <nvio/spec/log.h>
 
-static COLD void bdev_failed(struct tgt_req *req, int rc)
+void tgt_bdev_failed(struct tgt_req *req, int rc)
 {
 	tgt_req_done(req, tgt_status(rc, req->sqe.opc != NVIO_NVM_READ && req->sqe.opc != NVIO_NVM_COMPARE));
 }
@@ -22,62 +22,12 @@ void tgt_rw_ended(struct nvio_op *op)
 	if (likely(!op->status))
 		tgt_req_done(req, 0);
 	else
-		bdev_failed(req, op->status);
+		tgt_bdev_failed(req, op->status);
 }
 
-int tgt_rw_submit(struct tgt_req *req, struct tgt_attach *at, bool write, uint64_t offset, uint32_t len)
+static void exec_rw(struct tgt_req *req, struct tgt_attach *at, bool write)
 {
-	if (likely(req->iovcnt == 1))
-		return write ? nvio_bdev_write(at->desc, at->ch, req->iov->iov_base, offset, len, &req->op) :
-			       nvio_bdev_read(at->desc, at->ch, req->iov->iov_base, offset, len, &req->op);
-	return write ? nvio_bdev_writev(at->desc, at->ch, req->iov, req->iovcnt, offset, len, &req->op) :
-		       nvio_bdev_readv(at->desc, at->ch, req->iov, req->iovcnt, offset, len, &req->op);
-}
-
-static ALWAYS_INLINE void exec_rw(struct tgt_req *req, struct tgt_attach *at, bool write)
-{
-	const struct nvio_sqe *sqe = &req->sqe;
-	struct tgt_ctrlr *c = req->ctrlr;
-	uint32_t cdw12 = tgt_dw(sqe->cdw12), nlb = nvio_rw_nlb(cdw12) + 1, len = nlb << at->shift;
-	uint64_t slba = tgt_slba(sqe), offset = slba << at->shift;
-	uint16_t sf;
-	int rc;
-
-	sf = TGT_DNR(NVIO_SCT_GENERIC, NVIO_SC_NS_WRITE_PROTECTED);
-	if (write && unlikely(at->flags & TGT_READ_ONLY))
-		goto refuse;
-	sf = TGT_DNR(NVIO_SCT_GENERIC, NVIO_SC_LBA_OUT_OF_RANGE);
-	if (unlikely(!tgt_range_ok(at, slba, nlb)))
-		goto refuse;
-	sf = TGT_INVALID_FIELD;
-	if (unlikely(len > c->max_transfer))
-		goto refuse;
-	sf = c->front->map(req, len, !write);
-	if (unlikely(sf)) {
-		if (sf == TGT_MAP_WAIT)
-			return;
-		goto refuse;
-	}
-	tgt_op_init(req, tgt_rw_ended, write && (cdw12 & NVIO_RW_FUA || c->write_through) ? NVIO_OP_FUA : 0);
-	req->len = len;
-	if (unlikely(req->fault) && tgt_rw_fault(req, at, write, offset, len))
-		return;
-	rc = tgt_rw_submit(req, at, write, offset, len);
-	if (unlikely(rc)) {
-		bdev_failed(req, rc);
-		return;
-	}
-	tgt_op_began(req, at);
-	if (write) {
-		tgt_count(&c->counters.writes, 1);
-		tgt_count(&c->counters.bytes_written, len);
-	} else {
-		tgt_count(&c->counters.reads, 1);
-		tgt_count(&c->counters.bytes_read, len);
-	}
-	return;
-refuse:
-	tgt_req_done(req, sf);
+	tgt_rw(req, req->ctrlr, at, write, req->ctrlr->front->map, tgt_rw_ended);
 }
 
 static void zeroes_ended(struct nvio_op *op)
@@ -95,7 +45,7 @@ static void zeroes_ended(struct nvio_op *op)
 	}
 	tgt_op_ended(req);
 	if (rc)
-		bdev_failed(req, rc);
+		tgt_bdev_failed(req, rc);
 	else
 		tgt_req_done(req, 0);
 }
@@ -125,7 +75,7 @@ static void exec_write_zeroes(struct tgt_req *req, struct tgt_attach *at)
 		rc = nvio_bdev_write_zeroes(at->desc, at->ch, offset, len, &req->op);
 	}
 	if (rc)
-		bdev_failed(req, rc);
+		tgt_bdev_failed(req, rc);
 	else
 		tgt_op_began(req, at);
 }
@@ -168,8 +118,6 @@ void tgt_exec_io(struct tgt_req *req)
 	struct tgt_attach *at = tgt_ctrlr_ns(req->ctrlr, tgt_dw(sqe->nsid));
 	uint8_t opc = sqe->opc;
 
-	req->dw0 = 0;
-	req->dw1 = 0;
 	if (likely(at && !(sqe->flags & (NVIO_SQE_FUSE_MASK | NVIO_SQE_PSDT_MASK)))) {
 		if (opc == NVIO_NVM_READ)
 			exec_rw(req, at, false);

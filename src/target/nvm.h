@@ -22,9 +22,7 @@ static inline uint64_t tgt_slba(const struct nvio_sqe *sqe)
 /* A read or write that the fault plan has singled out; true when it took the command over. rw_fault.c. */
 bool tgt_rw_fault(struct tgt_req *req, struct tgt_attach *at, bool write, uint64_t offset, uint32_t len) COLD;
 
-/* Submits the read or write of req->iov, `len` bytes of it. */
-int tgt_rw_submit(struct tgt_req *req, struct tgt_attach *at, bool write, uint64_t offset, uint32_t len);
-
+/* The callback of a read or write. nvm.c */
 void tgt_rw_ended(struct nvio_op *op);
 
 #endif

@@ -3,7 +3,7 @@
  * Reads and writes that the fault plan has singled out: half the data, or one bit of it changed. Not the hot path, so it may
  * allocate; when it cannot, the command is executed as it should be.
  */
-#include "target/nvm.h"
+#include "target/rw.h"
 
 #include <string.h>
 
@@ -29,6 +29,7 @@ static bool corrupt_write(struct tgt_req *req, uint32_t len)
 	req->bounce = alloc_aligned(TGT_PAGE, len);
 	if (!req->bounce)
 		return false;
+	req->rare |= TGT_RARE_BOUNCE;
 	tgt_req_get(req, 0, req->bounce, len);
 	flip_bit(req->bounce);
 	req->iov_small[0] = (struct iovec){ req->bounce, len };

@@ -87,6 +87,11 @@ struct tgt_front_ops {
 	void (*fatal)(struct tgt_ctrlr *c);                /* show CSTS.CFS and stop */
 };
 
+/* tgt_req.rare */
+#define TGT_RARE_BOUNCE (1u << 0)
+#define TGT_RARE_CHUNK  (1u << 1) /* the front end's, as is the next */
+#define TGT_RARE_ABORT  (1u << 2) /* counts as an Abort command outstanding */
+
 /* One command, from fetch to completion. The first line is what the fast path reads. */
 struct tgt_req {
 	struct nvio_sqe sqe;       /* a copy: the host may reuse its entry once we report the head beyond it */
@@ -100,6 +105,7 @@ struct tgt_req {
 	uint16_t sqid;             /* immutable */
 	uint8_t fault;             /* what the fault plan has in mind with it: enum nvio_fault_kind + 1 */
 	uint8_t state;             /* the front end's */
+	uint8_t rare;              /* TGT_RARE_*: the request has something to give back */
 	uint16_t step;             /* of commands that take several ops */
 	struct iovec iov_small[2];
 	uint64_t offset;           /* bytes done, of such commands */

@@ -29,7 +29,7 @@ void thread_called_elsewhere(struct nvio_thread *t, const char *what)
 	struct nvio_thread *mine = thread_tls_current;
 
 	fprintf(stderr,
-		"nvio: thread: %s: wrong thread: it is about \"%s\", which another OS thread runs right now, and is "
+		"nvio: thread: %s: wrong thread: it is about \"%s\", which another OS thread runs, and it is "
 		"called on \"%s\"; send a message to \"%s\" instead\n",
 		what, t->name, mine ? mine->name : "an OS thread without a current nvio_thread", t->name);
 	abort();

@@ -12,7 +12,7 @@ struct io_device {
 	struct nvio_io_device_ops ops;	  /* immutable; .name is ours */
 	char name[32];			  /* immutable */
 	struct list channels;		  /* registry lock */
-	uint32_t count;			  /* registry lock; channels, also those being made or destroyed */
+	uint32_t count;			  /* registry lock; channels, also those in the making */
 	_Atomic bool removed;		  /* written under the registry lock */
 	struct nvio_op *unregister_op;	  /* registry lock; completes when count is 0 */
 };

@@ -107,8 +107,9 @@ static void leave(struct msg_queue *q)
 }
 
 /*
- * Enters with `set` added and the sent count moved by `count`; takes SLEEPS away and returns the word from
- * before. False in *ok: closed, or not at `pos`. 8,191 senders at once is the bound; one more waits here.
+ * One step of a loop: enters as a sender, with the bits `set`, the count of messages moved by `count` and
+ * SLEEPS gone unless it is in `set`; *word is the word from before. False: not entered, and *word is fresh.
+ * 8,191 senders at once is the bound; one more waits here.
  */
 static bool enter(struct msg_queue *q, uint64_t *word, uint64_t set, uint64_t count)
 {

@@ -56,9 +56,8 @@ struct msg_queue {
 	CACHE_ALIGNED _Atomic uint64_t taken; /* the receiver writes: messages taken out, modulo 2^48 */
 	uint64_t idle_word;		      /* receiver: the word when nothing waited last time */
 	struct note *sorted;		      /* receiver: notes in the order of sending */
-	CACHE_ALIGNED struct msg_chunk *_Atomic
-		*chunks; /* a ring of mask + 1; NULL where no memory has been needed */
-	uint64_t mask;	 /* immutable, as is all below */
+	CACHE_ALIGNED struct msg_chunk *_Atomic *chunks; /* a ring of mask + 1; NULL: not needed so far */
+	uint64_t mask;					 /* immutable, as is all below */
 	uint32_t max;
 	int wake_fd; /* eventfd */
 };

@@ -26,9 +26,8 @@
 #define ATT_DYING    (1u << 1) /* channels without a reference */
 #define ATT_ARMED    (1u << 2) /* it was about to sleep, or slept */
 #define ATT_SOURCES  (1u << 3) /* there are event sources */
+#define ATT_LOOP     (1u << 4) /* a loop watches its descriptor that does not ask for the timeout: sleep.c */
 #define ATT_TIMERS   (1u << 5) /* there are timers that run */
-#define ATT_LOOP                                                                                             \
-	(1u << 4) /* its descriptor is watched by a loop that does not ask for the timeout: see sleep.c */
 
 struct event_source;
 
@@ -85,7 +84,6 @@ struct thread_registry {
 	struct list devices;
 };
 
-/* thread.c */
 /*
  * Whether an OS thread other than the caller's has it right now. Acquire: pairs with the release of letting
  * it go.
@@ -97,7 +95,7 @@ static inline bool owned_elsewhere(struct nvio_thread *t)
 	return os && os != &thread_tls_current;
 }
 
-/* Reports the call of `what` on the wrong OS thread, with both threads' names, and aborts. */
+/* current.c: reports the call of `what` on the wrong OS thread, with both threads' names, and aborts. */
 _Noreturn void thread_called_elsewhere(struct nvio_thread *t, const char *what) COLD;
 
 /* Checked builds only: the caller may use what belongs to t. */
@@ -107,8 +105,8 @@ static inline void check_own(struct nvio_thread *t, const char *what)
 		thread_called_elsewhere(t, what);
 }
 
-/* current.c */
-void current_forget(struct nvio_thread *t); /* it goes away */
+/* current.c: it goes away, and is current nowhere on this OS thread any more. */
+void current_forget(struct nvio_thread *t);
 
 /*
  * poll.c: runs messages, completions and the ends of channels, but no pollers and no timers, until none of
@@ -124,8 +122,8 @@ void sleep_rearm(struct nvio_thread *t); /* the end of a poll of a thread with A
 
 /* channel.c */
 int channel_run_dying(struct nvio_thread *t);
-void channel_kill_all(
-	struct nvio_thread *t); /* whatever references there are; poll_drain() then destroys them */
+/* Whatever references there are; poll_drain() then destroys them. */
+void channel_kill_all(struct nvio_thread *t);
 
 /* device.c */
 extern const struct pollable_ops device_pollable_ops;

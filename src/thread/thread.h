@@ -39,8 +39,8 @@ static inline struct nvio_pollable *thread_pollable(struct nvio_thread *t)
 }
 
 /*
- * The op has come to its end: its `done` runs in the thread's poll, at the end of the one that is running
- * or at the start of the next, never in here. Fit for use inside submit, after op_begin(). The status waits
+ * The op has come to its end: its `done` runs at the end of the thread's poll, of the one that is running
+ * or else of the next, never in here. Fit for use inside submit, after op_begin(). The status waits
  * in op.state. Thread: t's own.
  */
 static inline void thread_end_op(struct nvio_thread *t, struct nvio_op *op, int status)
@@ -62,7 +62,7 @@ struct nvio_channel {
 	struct nvio_channel *next;  /* in the thread's table */
 	struct list dying;	    /* in the thread's list, when refs is 0 */
 	uint32_t refs;
-	uint32_t pins;	       /* registry lock; walks that stand on it: it stays in the device's list */
+	uint32_t pins;	       /* registry lock; walks that stand on it, so that it stays in the list */
 	struct list in_device; /* registry lock */
 	CACHE_ALIGNED unsigned char ctx[];
 };
@@ -71,6 +71,7 @@ static inline void *channel_ctx(struct nvio_channel *ch)
 {
 	return ch->ctx;
 }
+
 static inline struct nvio_thread *channel_thread(const struct nvio_channel *ch)
 {
 	return ch->thread;

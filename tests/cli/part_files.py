@@ -233,6 +233,8 @@ def data_is_not_thrown_at_a_terminal(tool):
     ours, theirs = pty.openpty()
     done = tool.run('read', 'loop:ram:1M', '-c', '1', status=2, stdout=theirs)
     check('is a terminal' in done.err, done.err)
+    tool.run('read', 'loop:ram:1M', '-c', '1', '-d', '-', stdout=theirs)
+    check(os.read(ours, 4096), 'nothing came out')
     os.close(theirs)
     os.close(ours)
 

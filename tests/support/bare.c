@@ -23,6 +23,7 @@ static void enable(struct bare *b)
 	struct bare_queue *q = &b->q[0];
 
 	memset(b->q, 0, sizeof(b->q));
+	b->events_held = 0;
 	for (unsigned i = 0; i < 2 * BARE_QUEUES; i++)
 		doorbell_set(b, i, 0);
 	q->sq = (uint8_t *)(uintptr_t)b->asq;
@@ -160,7 +161,7 @@ static void admin(struct bare *b, const struct nvio_sqe *sqe)
 		dw0 = (BARE_QUEUES - 2) | (BARE_QUEUES - 2) << 16;
 		break;
 	case NVIO_ADMIN_ASYNC_EVENT:
-		b->events_held++;
+		b->event_cids[b->events_held++ % BARE_EVENTS] = bare_cid(sqe);
 		return;
 	case NVIO_ADMIN_ABORT:
 		dw0 = 1; /* aborted nothing */

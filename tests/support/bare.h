@@ -14,6 +14,7 @@
 
 #define BARE_QUEUES 8
 #define BARE_WRITES 256
+#define BARE_EVENTS 16
 
 struct bare_queue {
 	uint8_t *sq, *cq;
@@ -39,6 +40,7 @@ struct bare {
 	struct loop_write writes[BARE_WRITES]; /* the first register writes, in order */
 	uint32_t write_count;
 	uint32_t events_held;
+	uint16_t event_cids[BARE_EVENTS]; /* of the requests held */
 };
 
 int bare_open(struct bare *b, struct nvio_env *env, const char *name);

@@ -11,6 +11,7 @@
 #include <nvio/mem.h>
 
 #define PHASE_BIT (1u << 16) /* of a completion's last dword */
+#define SQ_AHEAD  8u         /* entries that are asked for before they are written */
 
 /* ---- the entries ---- */
 
@@ -77,6 +78,7 @@ static ALWAYS_INLINE int mq_rw(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_
 	op_begin(op, &qp->pollable);
 	slot = slot_take(qp, op);
 	sqe = sqe_at_tail(mq);
+	prefetch_write(sqe + SQ_AHEAD * sizeof(struct nvio_sqe));
 	sqe_nvm(sqe, opcode, ns, slot->cid, lba, nblocks, 0);
 	put64(sqe, 24, addr);
 	put64(sqe, 32, in_page <= HOST_PAGE ? 0 : (addr | (HOST_PAGE - 1)) + 1);

@@ -2,6 +2,8 @@
 /* The tests' common ground; see fixture.h. */
 #include "tests/unit/host/fixture.h"
 
+#include <pthread.h>
+
 struct fix f;
 
 static uint64_t on_clock(void *arg)
@@ -11,8 +13,12 @@ static uint64_t on_clock(void *arg)
 
 static void on_log(void *arg, enum nvio_log_level level, const char *text)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
 	if (level <= NVIO_LOG_WARN)
 		snprintf(f.warned, sizeof(f.warned), "%s", text);
+	pthread_mutex_unlock(&lock);
 }
 
 static bool on_command(struct bare *b, unsigned qid, const struct nvio_sqe *sqe)
@@ -68,6 +74,7 @@ int fix_setup_connected(void **state)
 
 int fix_teardown(void **state)
 {
+	f.step_ns = MS; /* so that what waits ends, after a test that failed, too */
 	nvio_qpair_free(f.qp);
 	nvio_ctrlr_close(f.c);
 	assert_int_equal(nvio_mem_free(f.env, f.buf), 0);

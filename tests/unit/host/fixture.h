@@ -8,6 +8,7 @@
 
 #include "tests/support/unit.h"
 
+#include "base/compiler.h"
 #include "tests/support/bare.h"
 #include <nvio/nvme.h>
 #include <nvio/spec/admin.h>
@@ -19,7 +20,6 @@
 #define SEC 1000000000ull
 
 #define FIX_HELD   4096
-#define FIX_WRITES 64
 
 struct fix_held {
 	unsigned qid;
