@@ -27,8 +27,8 @@ void floor_init(struct floor_rings *f)
 }
 
 /*
- * Asks for a line that is to be written soon: the other side read it last, and to wait for it at the store would
- * keep all later stores waiting too.
+ * Asks for a line that is to be written soon: the other side read it last, and a store that waits for its
+ * line keeps all later stores waiting.
  */
 static inline void soon_written(void *line)
 {

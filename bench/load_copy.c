@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What malloc and zero-filled null devices are held against: nothing but the copying, at as many random
- * places and into as many buffers.
+ * places and into as many buffers; in ordinary memory, as any program gets it, or in large pages where there
+ * are any.
  */
 #include "load.h"
 
@@ -40,6 +41,21 @@ static void copy_run(struct load *load)
 	}
 }
 
+static uint8_t *ram(bool large)
+{
+	uint8_t *p;
+
+	if (!large)
+		return load_memory(RAM_BYTES);
+	p = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		load_die("memory", errno);
+	/* Before the first touch, which decides; a kernel without them is no error. */
+	madvise(p, RAM_BYTES, MADV_HUGEPAGE);
+	memset(p, 0, RAM_BYTES);
+	return p;
+}
+
 static struct load *copy_open(const struct load_opts *opts)
 {
 	struct copy_load *l = calloc(1, sizeof(*l));
@@ -50,7 +66,7 @@ static struct load *copy_open(const struct load_opts *opts)
 	l->zeros = !strcmp(opts->what, "memset");
 	l->memory = load_memory((size_t)opts->depth * LOAD_IO);
 	if (!l->zeros)
-		l->ram = load_memory(RAM_BYTES);
+		l->ram = ram(!strcmp(opts->what, "memcpy-large"));
 	return &l->l;
 }
 

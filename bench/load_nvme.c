@@ -5,8 +5,9 @@
  */
 #include "load.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <nvio/nvme.h>
 
@@ -87,6 +88,19 @@ static void nvme_run(struct load *load)
 	}
 }
 
+/* Each page of a RAM drive is there beforehand: this is about the queues and the copying, not the first touch. */
+static void touch_all(struct nvme_load *l)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	int rc;
+
+	for (uint64_t unit = 0; unit <= l->l.mask; unit++) {
+		rc = nvio_await(nvio_ns_write(l->ns, l->qp, l->memory, unit * l->nblocks, l->nblocks, &op), &op);
+		if (rc)
+			load_die("fill", rc);
+	}
+}
+
 static struct load *nvme_open(const struct load_opts *opts)
 {
 	struct nvme_load *l = calloc(1, sizeof(*l));
@@ -119,6 +133,8 @@ static struct load *nvme_open(const struct load_opts *opts)
 			.l = l,
 			.buf = l->memory + (size_t)i * LOAD_IO,
 		};
+	if (!strncmp(opts->what, "ram:", 4))
+		touch_all(l);
 	return &l->l;
 }
 

@@ -43,6 +43,8 @@ static const struct row rows[] = {
 	{ "bdev-zeros", BDEV("zeros"), COPY("memset"), { 1, 32, 128 }, false },
 	{ "bdev-malloc", BDEV("malloc"), COPY("memcpy"), { 1, 32, 128 }, false },
 	{ "bdev-malloc-write", BDEVW("malloc"), COPYW("memcpy"), { 1, 32, 128 }, false },
+	/* The device uses large pages where there are any; so this one asks what it costs beside the copying. */
+	{ "bdev-malloc-large", BDEV("malloc"), COPY("memcpy-large"), { 1, 32, 128 }, false },
 };
 
 /* Latency is measured apart, as looking at the clock twice per I/O costs as much as some I/Os do. */

@@ -4,9 +4,11 @@
  * out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -72,17 +74,17 @@ static int finish(int status)
 }
 
 /*
- * Whoever starts us without one of the standard descriptors would have its number taken by the next file that is
- * opened, and our output would end up in a disk image. Opened the wrong way round, they fail as they should.
+ * Whoever starts us without one of the standard descriptors would have its number taken by the next file that
+ * is opened, and our output would end up in a disk image. Opened the wrong way round, they fail as they
+ * should.
  */
 static void hold_descriptors(void)
 {
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	while (fd >= 0 && fd <= STDERR_FILENO)
-		fd = open("/dev/null", (fd + 1 == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	/* The lowest number that is free is the one that is missing. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
 }
 
 int main(int argc, char **argv)
@@ -91,6 +93,7 @@ int main(int argc, char **argv)
 	bool done = false;
 	int status;
 
+	hold_descriptors();
 	/* A reader that goes away is told as a write error, with a message. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!name) {

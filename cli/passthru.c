@@ -171,8 +171,8 @@ static const struct cli_opt passthru_opts[] = {
 const struct cli_cmd cli_admin_passthru = {
 	.name = "admin-passthru",
 	.what = "Send any admin command",
-	.more = "Dwords 4 to 9 are the pointers to the data, which the library sets. The commands that manage\n"
-		"queues are its own, too, and are refused.\n",
+	.more = "Dwords 4 to 9 are the pointers to the data, which the library sets. The commands that\n"
+		"manage queues are its own, too, and are refused.\n",
 	.devices = CLI_DEVICE_ONE,
 	.opts = passthru_opts,
 	.run = run_admin_passthru,

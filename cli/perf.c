@@ -207,8 +207,8 @@ const struct cli_cmd cli_perf = {
 	.name = "perf",
 	.what = "Measure IOPS, bandwidth and latency",
 	.more = "Kinds that write, and --verify, overwrite the data of the namespace. With --verify the\n"
-		"tool's own work on the pattern takes part of the time. Exit status 3: --verify found blocks\n"
-		"that are not what was written.\n",
+		"tool's own work on the pattern takes part of the time. Exit status 3: --verify found\n"
+		"blocks that are not what was written.\n",
 	.devices = CLI_DEVICE_ONE,
 	.opts = perf_opts,
 	.run = run_perf,

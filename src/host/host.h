@@ -160,6 +160,7 @@ struct nvio_qpair {
 	struct list link;            /* ctrlr.qpairs */
 	enum nvio_qpair_priority priority;
 	int create_rc;               /* with QPAIR_DEAD: what the controller refused it with */
+	struct nvio_cpl create_cpl;
 	struct admin_cmd cmd;        /* create and delete commands */
 	struct env_child orphan;     /* linked into the environment when it has outlived its controller */
 	struct nvio_env *env;        /* immutable */

@@ -249,11 +249,11 @@ int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, s
 		return rc;
 	rc = wait_live(qp);
 	if (rc) {
-		int gone = ctrlr_gone_rc(c);
+		struct nvio_op refused = { .status = rc, .cpl = qp->create_cpl };
 
-		if (!gone)
-			fail(rc, "queue pair %u: %s: the controller refused to create it: %s", qp->qid, c->trid.traddr,
-				nvio_op_strerror(&qp->cmd.op));
+		if (!ctrlr_gone_rc(c))
+			fail(rc, "queue pair %u: %s: the controller did not create it: %s", qp->qid, c->trid.traddr,
+				nvio_op_strerror(&refused));
 		nvio_qpair_free(qp);
 		return rc;
 	}

@@ -273,6 +273,7 @@ static void on_created(struct admin_cmd *cmd, int rc)
 		qp->state = QPAIR_NEW;
 	} else if (rc) {
 		qp->create_rc = rc == -ETIMEDOUT ? rc : -EIO;
+		qp->create_cpl = cmd->op.cpl;
 		/* What was created before the refusal goes again; not when the controller was disabled, and has forgotten it. */
 		if (qp->state == QPAIR_CREATING_SQ && ctrlr_state(cmd->c) != CTRLR_DISABLE && !ctrlr_state_ended(ctrlr_state(cmd->c))) {
 			qpair_delete_cq(qp);

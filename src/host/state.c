@@ -380,7 +380,7 @@ void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to)
 	uint64_t now = ctrlr_now(c);
 
 	invariant(states[from].next & TO(to));
-	log_msg(&c->env->log, NVIO_LOG_DEBUG, "%s: %s: %s -> %s", c->ops->name, c->trid.traddr, states[from].name, states[to].name);
+	log_msg(&c->env->log, NVIO_LOG_INFO, "%s: %s: %s -> %s", c->ops->name, c->trid.traddr, states[from].name, states[to].name);
 	if (to == CTRLR_DISABLE || to == CTRLR_SHUTDOWN || ctrlr_state_ended(to))
 		atomic_store_explicit(&c->up, false, memory_order_relaxed);
 	atomic_store_explicit(&c->state, to, memory_order_release);

@@ -239,6 +239,19 @@ def data_is_not_thrown_at_a_terminal(tool):
     os.close(ours)
 
 
+def closed_descriptors_do_not_reach_the_image(tool):
+    put('in', noise(1000))
+    for closed in ('<&-', '>&-', '2>&-', '<&- 2>&-', '>&- 2>&-', '<&- >&- 2>&-'):
+        put('disk.img', noise(MIB))
+        line = '"$0" write loop:disk.img -d in %s; "$0" id-ctrl loop:disk.img %s; "$0" read "loop:disk.img?direct=0" -c 99999999 %s' % (closed, closed, closed)
+        subprocess.run(['sh', '-c', line, tool.program], capture_output=True, timeout=60, check=False)
+        same(get('disk.img'), noise(1000) + noise(MIB)[1000:], 'the image with ' + closed)
+    # Eight bytes are what an eventfd takes gladly, should it sit there.
+    for line in ('write loop:disk.img <&-', 'id-ctrl loop:disk.img >&-', 'read loop:disk.img -z 8 >&-'):
+        done = subprocess.run(['sh', '-c', '"$0" ' + line, tool.program], capture_output=True, timeout=60, check=False)
+        same(done.returncode, 1, line)
+
+
 TESTS = [('an image that ' + name, refused(setup, words)) for name, setup, words in REFUSED]
 TESTS += [('a disk that is read-only or in no folder', refused(lambda: None, 'nodir', 'loop:nodir/disk.img?size=1M'))]
 TESTS += [(f.__name__.replace('_', ' '), f) for f in (
@@ -246,4 +259,4 @@ TESTS += [(f.__name__.replace('_', ' '), f) for f in (
     an_image_that_is_too_small, a_pipe_that_does_not_end, starts_and_sizes_beyond_the_end, sources_that_are_none,
     outputs_that_are_none, the_image_is_not_its_own_output, a_read_only_drive, a_file_without_write_permission, an_image_in_use,
     a_full_disk_under_the_image, a_full_disk_under_the_output, progress_is_for_terminals, short_transfers_show_no_progress,
-    data_is_not_thrown_at_a_terminal)]
+    data_is_not_thrown_at_a_terminal, closed_descriptors_do_not_reach_the_image)]

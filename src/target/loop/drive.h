@@ -33,6 +33,8 @@ struct nvio_drive {
 };
 
 /* drive_opts.c */
+#define DRIVE_SERIAL_SIZE 21
+void drive_serial(char *serial, const char *name); /* the default serial number of that name */
 /* Checks what the caller wants; *opts has no gaps then. 0; -EINVAL; -E2BIG. */
 int drive_opts_check(struct nvio_drive_opts *opts, const struct nvio_drive_opts *from);
 int drive_subsystem_init(struct nvio_drive *d, const struct nvio_drive_opts *opts);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "loop/loop.h"
 
@@ -56,17 +57,32 @@ static int make_bdevs(struct nvio_drive *d, const struct nvio_drive_opts *opts)
 	return 0;
 }
 
+/* Others may have it open still: it goes when they close it, and they are told who waits. */
+static void wait_deleted(struct nvio_drive *d, const char *name, struct nvio_op *op)
+{
+	uint64_t complain_ns = clock_monotonic_ns() + NS_PER_S;
+
+	while (nvio_op_pending(op)) {
+		if (nvio_thread_poll(d->thread, 0) > 0)
+			continue;
+		sched_yield();
+		if (clock_monotonic_ns() < complain_ns)
+			continue;
+		log_msg(&d->env->log, NVIO_LOG_WARN, "drive: close %s: waits for block device %s, which is open elsewhere; close it",
+			d->name, name);
+		complain_ns = UINT64_MAX;
+	}
+}
+
 /* The thread is current. One that somebody has deleted before us is fine. */
 static void delete_bdevs(struct nvio_drive *d)
 {
 	while (d->num_bdevs) {
+		const char *name = d->subsys.ns[--d->num_bdevs].bdev;
 		struct nvio_op op = NVIO_OP(NULL);
 
-		if (nvio_bdev_delete(d->env, d->subsys.ns[--d->num_bdevs].bdev, &op))
-			continue;
-		/* Others may have it open still: it goes when they close it, and then our op must not be waited for in vain. */
-		while (nvio_op_pending(&op))
-			nvio_thread_poll(d->thread, 0);
+		if (!nvio_bdev_delete(d->env, name, &op))
+			wait_deleted(d, name, &op);
 	}
 }
 

@@ -122,6 +122,11 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
+void drive_serial(char *serial, const char *name)
+{
+	snprintf(serial, DRIVE_SERIAL_SIZE, "NVIO%016llX", (unsigned long long)hash(name));
+}
+
 /* bdev names have their own limit; a drive's name that is too long for them is shortened and told apart by its hash. */
 static char *bdev_name(const char *drive, uint32_t nsid)
 {
@@ -141,7 +146,7 @@ int drive_subsystem_init(struct nvio_drive *d, const struct nvio_drive_opts *opt
 	if (opts->serial)
 		snprintf(s->serial, sizeof(s->serial), "%s", opts->serial);
 	else
-		snprintf(s->serial, sizeof(s->serial), "NVIO%016llX", (unsigned long long)hash(opts->name));
+		drive_serial(s->serial, opts->name);
 	snprintf(s->model, sizeof(s->model), "%s", opts->model ? opts->model : "nvio software drive");
 	snprintf(s->firmware, sizeof(s->firmware), "%s", opts->firmware ? opts->firmware : NVIO_VERSION);
 	if (opts->nqn)

@@ -225,8 +225,14 @@ static int open_form(struct nvio_env *env, struct form *f, struct nvio_drive **d
 {
 	struct nvio_drive_ns_opts ns[NVIO_DRIVE_MAX_NS];
 	char *paths[NVIO_DRIVE_MAX_NS] = { 0 };
+	char serial[DRIVE_SERIAL_SIZE];
 	int rc = make_namespaces(f, ns, paths);
 
+	/* An image is the same drive with whatever options it is opened. */
+	if (f->ns.path && !f->opts.serial) {
+		drive_serial(serial, f->ns.path);
+		f->opts.serial = serial;
+	}
 	if (!rc)
 		rc = nvio_drive_open(env, &f->opts, drive);
 	for (int i = 0; i < NVIO_DRIVE_MAX_NS; i++)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening and closing drives: options and short forms, good and bad, failing memory, who polls, several at once. */
+/* Opening and closing drives: options, good and bad, failing memory, who polls, several at once. */
 #include "raw.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -141,142 +140,6 @@ static void long_names_fit(void **state)
 	name[256] = '\0';
 	o.name = name;
 	assert_int_equal(nvio_drive_open(raw_env, &o, &d), -EINVAL);
-}
-
-static void good_short_forms(void **state)
-{
-	static const struct {
-		const char *form;
-		uint64_t blocks; /* of namespace 1 */
-		uint32_t num_ns, bs;
-		uint8_t mdts;
-	} cases[] = {
-		{ "ram:1M", 2048, 1, 512, 8 },
-		{ "ram:0x100000", 2048, 1, 512, 8 },
-		{ "null:1T", 1ull << 31, 1, 512, 8 },
-		{ "null:1T?untouched=1", 1ull << 31, 1, 512, 8 },
-		{ "ram:64M?bs=4096", 16384, 1, 4096, 8 },
-		{ "ram:64M?bs=4k&ns=4", 4096, 4, 4096, 8 },
-		{ "ram:10M?ns=3", 6826, 3, 512, 8 },
-		{ "ram:1M?mdts=0", 2048, 1, 512, 0 },
-		{ "ram:1M?mdts=64k&queues=1&entries=2&stride=4&vwc=yes", 2048, 1, 512, 4 },
-		{ "ram:1M?poll=thread", 2048, 1, 512, 8 },
-		{ "ram:1M?poll=inline&seed=1&ro=on", 2048, 1, 512, 8 },
-		{ "ram:1M?model=50%25%20off&serial=%41", 2048, 1, 512, 8 },
-		{ "ram:1M?fault=delay:us=1:p=0.5&fault=lose:skip=100000", 2048, 1, 512, 8 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct nvio_id_ns *ns;
-		struct raw r;
-
-		raw_init(&r, raw_env, cases[i].form);
-		assert_string_equal(nvio_drive_name(r.drive), cases[i].form);
-		raw_enable(&r);
-		assert_int_equal(raw_identify(&r, NVIO_CNS_CTRLR, 0, 0, r.buf), 0);
-		assert_int_equal(((struct nvio_id_ctrlr *)r.buf)->mdts, cases[i].mdts);
-		assert_int_equal(nvio_get_le32(((struct nvio_id_ctrlr *)r.buf)->nn), cases[i].num_ns);
-		ns = (void *)r.buf;
-		assert_int_equal(raw_identify(&r, NVIO_CNS_NS, 1, 0, ns), 0);
-		assert_int_equal(nvio_get_le64(ns->nsze), cases[i].blocks);
-		assert_int_equal(1u << ns->lbaf[0].ds, cases[i].bs);
-		raw_close(&r);
-	}
-}
-
-static void bad_short_forms(void **state)
-{
-	static const struct {
-		const char *form;
-		int rc;
-		const char *words;
-	} cases[] = {
-		{ "", -EINVAL, "path" },
-		{ "?bs=512", -EINVAL, "path" },
-		{ "ram:", -EINVAL, "size" },
-		{ "ram:0", -EINVAL, "0" },
-		{ "ram:-1", -EINVAL, "size" },
-		{ "ram:1X", -EINVAL, "size" },
-		{ "ram:99999999999P", -EINVAL, "size" },
-		{ "ram:1000", -EINVAL, "1000" },
-		{ "ram:1M?size=2M", -EINVAL, "twice" },
-		{ "null:", -EINVAL, "size" },
-		{ "ram:1M?speed=9", -EINVAL, "serial, model" },
-		{ "ram:1M?BS=512", -EINVAL, "BS" },
-		{ "ram:1M?bs", -EINVAL, "bs" },
-		{ "ram:1M?bs=", -EINVAL, "bs" },
-		{ "ram:1M?bs=1000", -EINVAL, "block size" },
-		{ "ram:1M?bs=8192", -EINVAL, "block size" },
-		{ "ram:1M?ns=0", -EINVAL, "ns" },
-		{ "ram:1M?ns=65", -EINVAL, "ns" },
-		{ "ram:4k?ns=64", -EINVAL, "few" },
-		{ "ram:1M?serial=123456789012345678901", -EINVAL, "serial" },
-		{ "ram:1M?serial=%0a", -EINVAL, "serial" },
-		{ "ram:1M?serial=%zz", -EINVAL, "" },
-		{ "ram:1M?serial=%00", -EINVAL, "" },
-		{ "ram:1M?mdts=5000", -EINVAL, "mdts" },
-		{ "ram:1M?mdts=8G", -EINVAL, "mdts" },
-		{ "ram:1M?queues=0", -EINVAL, "queues" },
-		{ "ram:1M?entries=1", -EINVAL, "entries" },
-		{ "ram:1M?stride=9", -EINVAL, "stride" },
-		{ "ram:1M?vwc=perhaps", -EINVAL, "vwc" },
-		{ "ram:1M?poll=often", -EINVAL, "poll" },
-		{ "ram:1M?core=0", -EINVAL, "core" },
-		{ "ram:1M?core=-1&poll=thread", -EINVAL, "core" },
-		{ "ram:1M?ro=2", -EINVAL, "ro" },
-		{ "ram:1M?engine=steam", -EINVAL, "engine" },
-		{ "ram:1M?engine=threads", -EINVAL, "engine" },
-		{ "ram:1M?direct=0", -EINVAL, "direct" },
-		{ "ram:1M?untouched=1", -EINVAL, "untouched" },
-		{ "ram:1M?seed=x", -EINVAL, "seed" },
-		{ "ram:1M?fault=explode", -EINVAL, "explode" },
-		{ "ram:1M?=1", -EINVAL, "" },
-		{ "/tmp/no-such-image-of-nvio", -ENOENT, "no-such-image" },
-		{ "/tmp/no-such-directory-of-nvio/image?size=1M", -ENOENT, "no-such-directory" },
-		{ "/tmp", -EISDIR, "/tmp" },
-		{ "/tmp/%", -EINVAL, "" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct nvio_drive *d;
-		int rc = nvio_drive_open_str(raw_env, cases[i].form, &d);
-
-		if (rc != cases[i].rc)
-			fail_msg("\"%s\": %d: %s", cases[i].form, rc, nvio_errmsg());
-		assert_errmsg(cases[i].words);
-	}
-	assert_int_equal(nvio_drive_open_str(raw_env, NULL, &(struct nvio_drive *){ NULL }), -EINVAL);
-	assert_int_equal(nvio_thread_count(raw_env), 0);
-}
-
-static void files_are_made_found_and_numbered(void **state)
-{
-	char dir[] = "/tmp/nvio-target-XXXXXX", form[200], path[100], second[104];
-	struct stat st;
-	struct raw r;
-
-	assert_non_null(mkdtemp(dir));
-	/* '?' and '%' in a path are written as escapes. */
-	snprintf(path, sizeof(path), "%s/a?b%%c", dir);
-	snprintf(second, sizeof(second), "%s.2", path);
-	snprintf(form, sizeof(form), "%s/a%%3fb%%25c?size=4M&ns=2", dir);
-	raw_open(&r, raw_env, form);
-	memset(r.buf, 0x21, 512);
-	assert_int_equal(raw_do(&r, &r.io, raw_rw(NVIO_NVM_WRITE, r.buf, 4095, 1), NULL), 0);
-	raw_close(&r);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_size, 2 << 20);
-	assert_int_equal(stat(second, &st), 0);
-	assert_int_equal(st.st_size, 2 << 20);
-	/* Without a size both are as large as they are. */
-	snprintf(form, sizeof(form), "%s/a%%3fb%%25c?ns=2&ro=1&engine=threads&direct=0", dir);
-	raw_open(&r, raw_env, form);
-	assert_int_equal(raw_do(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 4095, 1), NULL), 0);
-	assert_int_equal(r.buf[511], 0x21);
-	raw_close(&r);
-	unlink(path);
-	unlink(second);
-	rmdir(dir);
 }
 
 static void every_allocation_may_fail(void **state)
@@ -431,6 +294,44 @@ static void closing_finishes_what_is_in_flight(void **state)
 	}
 }
 
+struct holder {
+	struct nvio_env *env;
+	_Atomic bool open;
+};
+
+/* Opens the drive's block device, tells so, and closes it a little later. */
+static void *hold(void *arg)
+{
+	struct holder *h = arg;
+	struct nvio_bdev_desc *desc;
+	struct nvio_thread *t;
+
+	if (nvio_thread_create(h->env, NULL, &t) || nvio_thread_attach(t) || nvio_bdev_open(h->env, "ram:1Mn1", 0, &desc))
+		abort();
+	atomic_store(&h->open, true);
+	sleep_ns(20 * NS_PER_MS);
+	if (nvio_bdev_close(desc) || nvio_thread_detach(t) || nvio_thread_destroy(t))
+		abort();
+	return NULL;
+}
+
+static void closing_waits_for_who_has_the_block_device_open(void **state)
+{
+	struct holder h = { .env = raw_env };
+	uint64_t begin;
+	struct raw r;
+	pthread_t t;
+
+	raw_open(&r, raw_env, "ram:1M");
+	assert_int_equal(pthread_create(&t, NULL, hold, &h), 0);
+	while (!atomic_load(&h.open))
+		sched_yield();
+	begin = clock_monotonic_ns();
+	raw_close(&r);
+	assert_true(clock_monotonic_ns() - begin > 5 * NS_PER_MS);
+	pthread_join(t, NULL);
+}
+
 struct kicker {
 	struct raw *r;
 	_Atomic bool stop;
@@ -490,15 +391,13 @@ int main(void)
 		RAW_TEST(bad_options_are_named),
 		RAW_TEST(a_name_is_used_once),
 		RAW_TEST(long_names_fit),
-		RAW_TEST(good_short_forms),
-		RAW_TEST(bad_short_forms),
-		RAW_TEST(files_are_made_found_and_numbered),
 		RAW_TEST(every_allocation_may_fail),
 		RAW_TEST(a_queue_without_memory_is_refused),
 		RAW_TEST(two_drives_do_not_know_each_other),
 		RAW_TEST(an_attached_drive_moves_with_its_thread),
 		RAW_TEST(closing_the_environment_closes_drives),
 		RAW_TEST(closing_finishes_what_is_in_flight),
+		RAW_TEST(closing_waits_for_who_has_the_block_device_open),
 		RAW_TEST(several_os_threads_may_kick_at_once),
 		RAW_TEST(an_os_thread_of_its_own_can_be_bound),
 	};
