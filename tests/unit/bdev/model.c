@@ -148,7 +148,7 @@ static void run(struct fixture *f, const char *what, uint32_t block_size, bool z
 	struct model *m = calloc(1, sizeof(*m));
 
 	print_message(
-		"%s, blocks of %u: NVIO_TEST_SEED=0x%llx\n", what, block_size, (unsigned long long)seed);
+		"# %s, blocks of %u: NVIO_TEST_SEED=0x%llx\n", what, block_size, (unsigned long long)seed);
 	assert_non_null(m);
 	random_init(&m->random, seed);
 	m->block_size = block_size;

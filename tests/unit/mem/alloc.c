@@ -228,7 +228,7 @@ static void a_random_walk_agrees_with_a_model(void **state)
 	uint64_t seed = random_os_seed(), allocated = 0, count = 0;
 	struct random r;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("# seed %llu\n", (unsigned long long)seed);
 	random_init(&r, seed);
 	for (int step = 0; step < 20000; step++) {
 		size_t i = random_below(&r, MODEL_BUFS);
@@ -344,7 +344,7 @@ static void what_is_not_handed_out_is_poisoned_for_the_sanitizer(void **state)
 	assert_true(__asan_address_is_poisoned(buf));
 	assert_int_equal(nvio_mem_free(*state, next), 0);
 #else
-	print_message("not built with AddressSanitizer\n");
+	print_message("# not built with AddressSanitizer\n");
 	skip();
 #endif
 }

@@ -52,7 +52,7 @@ static void locking_follows_the_option_and_the_device(void **state)
 	};
 
 	if (!may_lock((size_t)7 << 20)) {
-		print_message("RLIMIT_MEMLOCK is below 7 MiB\n");
+		print_message("# RLIMIT_MEMLOCK is below 7 MiB\n");
 		skip();
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -155,7 +155,7 @@ static void run_confined(int (*body)(void *arg))
 
 	if (rc == CHILD_SKIPS) {
 		print_message(
-			"mlock() has no limit here (a sanitizer, or a privilege that cannot be dropped)\n");
+			"# mlock() has no limit here (a sanitizer, or a privilege that cannot be dropped)\n");
 		skip();
 	}
 	assert_int_equal(rc, 0);

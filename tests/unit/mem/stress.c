@@ -90,7 +90,7 @@ static void threads_share_an_environment(void **state)
 	uint64_t seed = random_os_seed();
 	struct nvio_mem_stats stats;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("# seed %llu\n", (unsigned long long)seed);
 	assert_int_equal(nvio_env_open(NULL, &env), 0);
 	for (int i = 0; i < THREADS; i++) {
 		workers[i].seed = seed + (uint64_t)i;

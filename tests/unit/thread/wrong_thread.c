@@ -119,8 +119,10 @@ static int play(void *arg)
 
 static void each_call_names_both_threads(void **state)
 {
-	if (!NVIO_CHECKED)
+	if (!NVIO_CHECKED) {
+		print_message("# only checked builds check (-Dchecked=true)\n");
 		skip();
+	}
 	for (int call = 0; call < CALLS; call++) {
 		struct scene s = { .call = call };
 		char text[1024] = { 0 };
