@@ -88,7 +88,7 @@ static void nvme_run(struct load *load)
 	}
 }
 
-/* Each page of a RAM drive is there beforehand: this is about the queues and the copying, not the first touch. */
+/* Each page of a RAM drive is there beforehand: this is about queues and copying, not about the first touch. */
 static void touch_all(struct nvme_load *l)
 {
 	struct nvio_op op = NVIO_OP(NULL);

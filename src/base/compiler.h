@@ -39,7 +39,7 @@ static inline void prefetch_write(const void *p)
 {
 #if defined(__x86_64__)
 	/* Known, or ignored, by every x86-64; __builtin_prefetch() uses it only when told of a newer one. */
-	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
 #else
 	__builtin_prefetch(p, 1);
 #endif

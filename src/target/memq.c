@@ -98,11 +98,22 @@ static COLD void bad_tail(struct memq *m, struct memq_sq *sq)
 	memq_bad_doorbell(m, NVIO_AER_ERROR_INVALID_VALUE);
 }
 
+/*
+ * How many of the commands up to `tail` this round takes. A host beside us gets the first half answered while the second is
+ * still to come, and so has something to do meanwhile: were whole batches handed to and fro, each would wait for the other.
+ */
+static ALWAYS_INLINE uint32_t batch(const struct memq *m, const struct memq_sq *sq, uint32_t tail)
+{
+	uint32_t waiting = tail >= sq->head ? tail - sq->head : tail + sq->size - sq->head;
+
+	return MIN(m->halves ? (waiting + 1) / 2 : waiting, m->burst);
+}
+
 static ALWAYS_INLINE uint32_t sq_poll(struct memq *m, struct memq_sq *sq, bool admin)
 {
 	/* Acquire: the entries must not be read before the doorbell that announces them. */
 	uint32_t tail = __atomic_load_n(sq->tail_db, __ATOMIC_ACQUIRE);
-	uint32_t n = 0;
+	uint32_t n = 0, most;
 
 	if (tail != sq->tail) {
 		if (unlikely(tail >= sq->size)) {
@@ -115,12 +126,11 @@ static ALWAYS_INLINE uint32_t sq_poll(struct memq *m, struct memq_sq *sq, bool a
 	}
 	/* The host rings both doorbells of a pair, and they share a cache line: this look is almost free. */
 	memq_cq_look(sq->cq);
+	most = batch(m, sq, tail);
 	/* The first of a batch are asked for together; each that is fetched asks for one further on. */
-	for (uint32_t i = sq->head, ahead = 0; i != tail && ahead < MEMQ_PREFETCH; ahead++) {
-		__builtin_prefetch(&sq->ring[i]);
-		i = i + 1 == sq->size ? 0 : i + 1;
-	}
-	while (sq->head != tail && n < m->burst && likely(!sq->deleting)) {
+	for (uint32_t i = 0; i < MIN(most, MEMQ_PREFETCH); i++)
+		__builtin_prefetch(&sq->ring[sq->head + i]);
+	while (n < most && likely(!sq->deleting)) {
 		if (!fetch_one(m, sq, admin))
 			break;
 		n++;
@@ -230,6 +240,7 @@ int memq_init(struct memq *m, struct nvio_env *env, struct nvio_thread *thread, 
 	m->dma = opts->dma;
 	m->faults = opts->faults;
 	m->burst = MEMQ_BURST;
+	m->halves = opts->host_beside;
 	list_init(&m->iov_wait);
 	pthread_mutex_init(&m->record_lock, NULL);
 	if (opts->record_registers) {

@@ -132,6 +132,7 @@ struct memq_opts {
 	uint32_t doorbell_stride;
 	uint32_t ready_timeout_ms;
 	bool record_registers;
+	bool host_beside;         /* the host runs at the same time, on another OS thread */
 	struct tgt_ctrlr_opts ctrlr;
 };
 
@@ -149,6 +150,7 @@ struct memq {
 	void *port_ctx;
 	struct fault_plan *faults;
 	uint32_t burst;
+	bool halves;              /* opts.host_beside; see batch() */
 	uint32_t scan;            /* next doorbell to look at that should be untouched */
 	struct list iov_wait;     /* requests that wait for a large iovec */
 	struct memq_stats stats;

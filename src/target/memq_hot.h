@@ -54,6 +54,7 @@ static ALWAYS_INLINE void memq_cq_write(struct memq_cq *cq, const struct memq_sq
 	uint32_t ids = NVIO_LE_SWAP(32, sq->head | (uint32_t)sq->qid << 16);
 	uint32_t last = NVIO_LE_SWAP(32, cid | (uint32_t)nvio_cqe_status_build(q->r.sf, phase) << 16);
 
+	prefetch_write(e + MEMQ_PREFETCH);
 	__builtin_memcpy(e, &dws, sizeof(dws));
 	__builtin_memcpy(&e->sqhd, &ids, sizeof(ids));
 	/*

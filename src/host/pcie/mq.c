@@ -28,11 +28,13 @@ static ALWAYS_INLINE uint8_t *sqe_at_tail(struct mq *mq)
 
 static ALWAYS_INLINE void sq_ring(struct mq *mq)
 {
+	uint32_t tail = mq->sq_tail;
+
 	/*
 	 * Release: the entries must be in memory before the doorbell is, or the controller fetches the ring's old content (H6).
 	 */
-	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, mq->sq_tail), __ATOMIC_RELEASE);
-	mq->sq_rung = mq->sq_tail;
+	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, tail), __ATOMIC_RELEASE);
+	mq->sq_rung = tail;
 	mq->qp.stats.sq_doorbells++;
 }
 

@@ -110,6 +110,7 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 		.doorbell_stride = opts->doorbell_stride,
 		.ready_timeout_ms = opts->ready_timeout_ms,
 		.record_registers = opts->record_registers,
+		.host_beside = opts->poll == NVIO_DRIVE_OS_THREAD,
 		.ctrlr.max_transfer = opts->mdts_bytes ? opts->mdts_bytes : TGT_NO_LIMIT,
 		.ctrlr.max_queues = opts->max_queues,
 	};

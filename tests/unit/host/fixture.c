@@ -25,6 +25,8 @@ static bool on_command(struct bare *b, unsigned qid, const struct nvio_sqe *sqe)
 {
 	if (!qid) {
 		f.seen[sqe->opc]++;
+		if (sqe->opc == NVIO_ADMIN_SET_FEATURES)
+			f.features[nvio_get_le32(sqe->cdw10) & 0xff] = sqe->cdw11;
 		return (f.admin && f.admin(sqe)) || (f.abort_works && fix_abort(sqe));
 	}
 	if (f.io && f.io(qid, sqe))

@@ -45,6 +45,7 @@ struct fix {
 	struct fix_held held[FIX_HELD];
 	unsigned held_count;
 	unsigned seen[256]; /* admin commands by opcode */
+	nvio_le32 features[256]; /* what was last set: cdw11 by feature */
 };
 
 extern struct fix f;
