@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The namespace: its shape and its I/O. A handle stays answerable until the environment closes: after its controller is gone,
- * I/O gives -ENODEV and sizes are 0.
+ * I/O gives -ENODEV and sizes are 0. A handle keeps its block size: a namespace that gets another one (Format) gets another
+ * handle, too, and the old one is gone.
  *
  * Every submit: 0, or nothing was sent and the op is untouched:
  *   -EINVAL a NULL buffer or op, zero blocks, a queue pair of another controller, an unknown flag; -ERANGE beyond the last block;

@@ -43,7 +43,8 @@ struct nvio_cpl {
 /* Values of op.flags; a flag that an operation has no use for is refused with -EINVAL. */
 #define NVIO_OP_FUA          (1u << 0) /* Force Unit Access: the data is on the medium when the write completes */
 #define NVIO_OP_LIMITED_RETRY (1u << 1) /* the controller need not try hard */
-#define NVIO_OP_REAP         (1u << 2) /* no callback: the op is handed out by nvio_qpair_reap(); needs done == NULL */
+#define NVIO_OP_REAP         (1u << 2) /* no callback: the op is handed out by nvio_qpair_reap(); needs done == NULL.
+                                          nvio_wait() on such an op does not take it out: it is still reaped, and must live until then */
 
 struct nvio_op {
 	/* The caller's; the library reads them from submit on and leaves them as they are. */

@@ -28,7 +28,7 @@
 
 #define HOST_PAGE           4096u      /* CC.MPS is 0: the memory page of PRPs */
 #define HOST_MAX_TRANSFER   (2u << 20) /* bytes per command: what one PRP list page reaches, whatever the start's alignment */
-#define HOST_MAX_SLOTS      4096u      /* a command identifier is 12 bits of slot and 4 of generation */
+#define HOST_MAX_SLOTS      4095u      /* a command identifier is 12 bits of slot and 4 of generation, and FFFFh is not to be used */
 #define HOST_MAX_NS         4096u      /* active namespaces looked at per controller */
 #define HOST_AER_COUNT      4          /* asynchronous event requests kept at the controller */
 #define HOST_ABORT_COUNT    4          /* Abort commands at once */

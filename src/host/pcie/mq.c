@@ -238,11 +238,12 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 			mq->cq_phase ^= PHASE_BIT;
 		}
 		mq->cq_head = head;
+		/* Counted here and not at the end: a callback's own poll may tell the controller, and this must not do so again. */
+		mq->cq_untold++;
 		ended += qpair_complete(qp, dw3 & 0xffff, dw01, dw3 >> 17);
 		if (++seen == max)
 			break;
 	}
-	mq->cq_untold += seen;
 	if (mq->cq_untold >= mq->cq_tell_at)
 		cq_tell(mq);
 	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */

@@ -3,6 +3,7 @@
 #include "tests/unit/host/fixture.h"
 
 #include "base/alloc.h"
+#include <nvio/spec/log.h>
 
 static struct {
 	uint8_t opc;
@@ -228,9 +229,8 @@ static void freeing_ends_with_a_controller_that_dies_of_it(void **state)
 static void a_rescan_under_way_does_not_pass_for_a_reset(void **state)
 {
 	struct nvio_qpair *qp;
-	uint32_t dw0 = 2 | 0 << 8 | 4 << 16; /* notice, namespace attributes, log page 4 */
+	uint32_t dw0 = nvio_aer_build(NVIO_AER_NOTICE, NVIO_AER_NOTICE_NS_CHANGED, NVIO_LID_CHANGED_NS);
 
-	(void)dw0;
 	assert_int_equal(nvio_qpair_alloc(f.c, NULL, &qp), 0);
 	/* A namespace that is listed but never identified: the controller stays in that state for 5 s. */
 	set_plan(NVIO_ADMIN_IDENTIFY, 1, 0);

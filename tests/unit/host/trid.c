@@ -64,80 +64,80 @@ static void good_texts_are_taken_apart(void **state)
 	}
 }
 
+static const struct {
+	const char *text, *words;
+} bad[] = {
+	{ "", "trtype" },
+	{ "   \n", "trtype" },
+	{ "hello", "hello" },
+	{ "traddr:0000:00:04.0", "trtype" },
+	{ "trtype:", "trtype" },
+	{ "trtype:PCIe traddr:", "traddr" },
+	{ "trtype: PCIe", "trtype" },
+	{ "trtype:NVMe traddr:x", "NVMe" },
+	{ "trtype:PCI traddr:00:04.0", "PCI" },
+	{ "trtype:PCIe", "PCI address" },
+	{ "trtype:PCIe traddr:0000:00:20.0", "0000:00:20.0" },
+	{ "trtype:PCIe traddr:0000:00:04.8", "0000:00:04.8" },
+	{ "trtype:PCIe traddr:0000:00:04.", "0000:00:04." },
+	{ "trtype:PCIe traddr:0000:00:04.0x", "0000:00:04.0x" },
+	{ "trtype:PCIe traddr:0000:100:04.0", "0000:100:04.0" },
+	{ "trtype:PCIe traddr:123456789:00:04.0", "123456789" },
+	{ "trtype:PCIe traddr:-1:00:04.0", "-1:00" },
+	{ "trtype:PCIe traddr:0x1:00:04.0", "0x1" },
+	{ "trtype:PCIe traddr:04.0", "04.0" },
+	{ "00:04.0 ", "key '00'" },
+	{ "0000:00:04", "0000" },
+	{ "trtype:PCIe trtype:PCIe traddr:00:04.0", "twice" },
+	{ "trtype:PCIe traddr:00:04.0 TRADDR:00:04.0", "twice" },
+	{ "trtype:PCIe traddr:00:04.0 colour:red", "colour" },
+	{ "trtype:PCIe traddr:00:04.0 junk", "junk" },
+	{ "trtype:PCIe :00:04.0", "key" },
+	{ "trtype:PCIe traddr :00:04.0", "traddr" },
+	{ "loop:", "traddr" },
+	{ "loop:" A256 "a", "257" },
+	{ "loop:a\tb", "control" },
+	{ "loop:a\x7f", "control" },
+	{ "loop:a\n", "control" },
+	{ "trtype:LOOP traddr:a\vb", "control" },
+	{ "trtype:LOOP traddr:" A256 "a", "257" },
+	{ "trtype:LOOP traddr:a subnqn:" NQN223 "a", "224" },
+	{ "trtype:LOOP traddr:a trsvcid:" A16 A16 "a", "33" },
+	{ "trtype:TCP", "traddr" },
+	{ "trtype:TCP trsvcid:4420", "traddr" },
+	{ "trtype:TCP traddr:1.2.3.4 trsvcid:65536", "65536" },
+	{ "trtype:TCP traddr:1.2.3.4 trsvcid:100000", "100000" },
+	{ "trtype:TCP traddr:1.2.3.4 trsvcid:http", "http" },
+	{ "trtype:TCP traddr:1.2.3.4 trsvcid:-1", "-1" },
+	{ "trtype:TCP traddr:256.2.3.4", "256.2.3.4" },
+	{ "trtype:TCP traddr:1.2.3", "1.2.3" },
+	{ "trtype:TCP traddr:1.2.3.4.5", "1.2.3.4.5" },
+	{ "trtype:TCP traddr:-host", "-host" },
+	{ "trtype:TCP traddr:host-", "host-" },
+	{ "trtype:TCP traddr:.host", ".host" },
+	{ "trtype:TCP traddr:ho/st", "ho/st" },
+	{ "trtype:TCP traddr:[::1]", "[::1]" },
+	{ "trtype:TCP traddr:g::1", "g::1" },
+	{ "trtype:TCP traddr:fe80::1%", "fe80" },
+	{ "trtype:TCP traddr:" A255, "aaaa" },
+	{ "trtype:TCP traddr:::1 adrfam:IPv4", "::1" },
+	{ "trtype:TCP traddr:1.2.3.4 adrfam:IPv6", "1.2.3.4" },
+	{ "trtype:TCP traddr:1.2.3.4 adrfam:Intra_host", "1.2.3.4" },
+	{ "trtype:TCP traddr:1.2.3.4 adrfam:IPv5", "IPv5" },
+};
+
 static void bad_texts_are_refused_with_the_offending_part(void **state)
 {
-	static const struct {
-		const char *text, *words;
-	} cases[] = {
-		{ "", "trtype" },
-		{ "   \n", "trtype" },
-		{ "hello", "hello" },
-		{ "traddr:0000:00:04.0", "trtype" },
-		{ "trtype:", "trtype" },
-		{ "trtype:PCIe traddr:", "traddr" },
-		{ "trtype: PCIe", "trtype" },
-		{ "trtype:NVMe traddr:x", "NVMe" },
-		{ "trtype:PCI traddr:00:04.0", "PCI" },
-		{ "trtype:PCIe", "PCI address" },
-		{ "trtype:PCIe traddr:0000:00:20.0", "0000:00:20.0" },
-		{ "trtype:PCIe traddr:0000:00:04.8", "0000:00:04.8" },
-		{ "trtype:PCIe traddr:0000:00:04.", "0000:00:04." },
-		{ "trtype:PCIe traddr:0000:00:04.0x", "0000:00:04.0x" },
-		{ "trtype:PCIe traddr:0000:100:04.0", "0000:100:04.0" },
-		{ "trtype:PCIe traddr:123456789:00:04.0", "123456789" },
-		{ "trtype:PCIe traddr:-1:00:04.0", "-1:00" },
-		{ "trtype:PCIe traddr:0x1:00:04.0", "0x1" },
-		{ "trtype:PCIe traddr:04.0", "04.0" },
-		{ "00:04.0 ", "key '00'" },
-		{ "0000:00:04", "0000" },
-		{ "trtype:PCIe trtype:PCIe traddr:00:04.0", "twice" },
-		{ "trtype:PCIe traddr:00:04.0 TRADDR:00:04.0", "twice" },
-		{ "trtype:PCIe traddr:00:04.0 colour:red", "colour" },
-		{ "trtype:PCIe traddr:00:04.0 junk", "junk" },
-		{ "trtype:PCIe :00:04.0", "key" },
-		{ "trtype:PCIe traddr :00:04.0", "traddr" },
-		{ "loop:", "traddr" },
-		{ "loop:" A256 "a", "257" },
-		{ "loop:a\tb", "control" },
-		{ "loop:a\x7f", "control" },
-		{ "loop:a\n", "control" },
-		{ "trtype:LOOP traddr:a\vb", "control" },
-		{ "trtype:LOOP traddr:" A256 "a", "257" },
-		{ "trtype:LOOP traddr:a subnqn:" NQN223 "a", "224" },
-		{ "trtype:LOOP traddr:a trsvcid:" A16 A16 "a", "33" },
-		{ "trtype:TCP", "traddr" },
-		{ "trtype:TCP trsvcid:4420", "traddr" },
-		{ "trtype:TCP traddr:1.2.3.4 trsvcid:65536", "65536" },
-		{ "trtype:TCP traddr:1.2.3.4 trsvcid:100000", "100000" },
-		{ "trtype:TCP traddr:1.2.3.4 trsvcid:http", "http" },
-		{ "trtype:TCP traddr:1.2.3.4 trsvcid:-1", "-1" },
-		{ "trtype:TCP traddr:256.2.3.4", "256.2.3.4" },
-		{ "trtype:TCP traddr:1.2.3", "1.2.3" },
-		{ "trtype:TCP traddr:1.2.3.4.5", "1.2.3.4.5" },
-		{ "trtype:TCP traddr:-host", "-host" },
-		{ "trtype:TCP traddr:host-", "host-" },
-		{ "trtype:TCP traddr:.host", ".host" },
-		{ "trtype:TCP traddr:ho/st", "ho/st" },
-		{ "trtype:TCP traddr:[::1]", "[::1]" },
-		{ "trtype:TCP traddr:g::1", "g::1" },
-		{ "trtype:TCP traddr:fe80::1%", "fe80" },
-		{ "trtype:TCP traddr:" A255, "aaaa" },
-		{ "trtype:TCP traddr:::1 adrfam:IPv4", "::1" },
-		{ "trtype:TCP traddr:1.2.3.4 adrfam:IPv6", "1.2.3.4" },
-		{ "trtype:TCP traddr:1.2.3.4 adrfam:Intra_host", "1.2.3.4" },
-		{ "trtype:TCP traddr:1.2.3.4 adrfam:IPv5", "IPv5" },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct nvio_trid t, was;
 
 		memset(&t, 0x5a, sizeof(t));
 		was = t;
-		if (nvio_trid_parse(cases[i].text, &t) != -EINVAL)
-			fail_msg("%s: not refused", cases[i].text);
+		if (nvio_trid_parse(bad[i].text, &t) != -EINVAL)
+			fail_msg("%s: not refused", bad[i].text);
 		assert_memory_equal(&t, &was, sizeof(t));
 		assert_errmsg("trid: ");
-		assert_errmsg(cases[i].words);
+		assert_errmsg(bad[i].words);
 	}
 }
 
