@@ -43,6 +43,14 @@ NVIO_EXPORT void nvio_qpair_opts_init(struct nvio_qpair_opts *opts);
 NVIO_EXPORT int nvio_qpair_alloc(struct nvio_ctrlr *ctrlr, const struct nvio_qpair_opts *opts, struct nvio_qpair **qp);
 
 /*
+ * Begins to make one: *qp is valid at once and must be freed whatever happens; I/O submitted to it waits until the controller has the
+ * queues. `op` completes in nvio_qpair_poll() (or nvio_wait()), with 0 or as above; when the queue pair is freed before, with
+ * -ECANCELED. Errors that are known at once are returned, and then nothing is left behind. The op takes no flags.
+ */
+NVIO_EXPORT int nvio_qpair_alloc_async(struct nvio_ctrlr *ctrlr, const struct nvio_qpair_opts *opts, struct nvio_op *op,
+	struct nvio_qpair **qp);
+
+/*
  * Gives it back. Ops in flight complete first with -ECANCELED (callbacks run in this call); the controller's queues are deleted before
  * memory goes. NULL is allowed. Also right for one that has outlived its controller. Not from within one of its own callbacks.
  */

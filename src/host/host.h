@@ -145,6 +145,7 @@ struct nvio_qpair {
 	struct op_queue pending;     /* waiting for a slot, in order */
 	struct op_queue ended;       /* io.error is how; delivered by the next poll */
 	struct op_queue reaped;      /* NVIO_OP_REAP */
+	struct nvio_op *alloc_op;    /* told when it is live, or will not be; NULL afterwards */
 	uint64_t last_gate;          /* cycles */
 	uint64_t next_scan_ns;       /* when deadlines want to be looked at */
 	uint64_t dropped;            /* commands that a reset or a close took back: neither completed nor in flight */
@@ -353,6 +354,7 @@ void qpair_fini(struct nvio_qpair *qp);
 void qpair_call_all(struct nvio_ctrlr *c);      /* under the lock: every queue pair is to attend at its next poll */
 void qpair_stale_all(struct nvio_ctrlr *c);     /* under the lock: the controller is being disabled */
 void qpair_delete_cq(struct nvio_qpair *qp);    /* under the lock: begins to */
+void qpair_alloc_ended(struct nvio_qpair *qp, int rc); /* on its own thread */
 void qpair_delete(struct nvio_qpair *qp);       /* at the controller; polls until it is done or cannot be */
 
 /* recover.c: deadlines, aborts, and the queue pair's part in a reset; on the queue pair's thread */

@@ -207,29 +207,31 @@ static int qpair_make(struct nvio_ctrlr *c, const struct nvio_qpair_opts *o, str
 	return 0;
 }
 
-/* Polls until the controller has it. The states have deadlines, so this ends. */
-static int wait_live(struct nvio_qpair *qp)
+/* Whoever waits for it to be made hears of it in the next poll. */
+void qpair_alloc_ended(struct nvio_qpair *qp, int rc)
 {
-	while (!qp->live && !qp->dead_rc) {
-		int n;
+	struct nvio_op *op = qp->alloc_op;
 
-		if (atomic_load_explicit(&qp->attention, memory_order_acquire))
-			qpair_attend(qp);
-		n = ctrlr_service(qp->ctrlr);
-		if (!n)
-			op_idle();
-	}
-	return qp->dead_rc;
+	if (!op)
+		return;
+	qp->alloc_op = NULL;
+	op_io(op)->error = rc;
+	if (rc)
+		op->cpl = qp->create_cpl;
+	op_queue_push(&qp->ended, op);
+	qp->rare = true;
 }
 
-int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, struct nvio_qpair **out)
+int nvio_qpair_alloc_async(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, struct nvio_op *op, struct nvio_qpair **out)
 {
 	struct nvio_qpair_opts o;
 	struct nvio_qpair *qp = NULL;
 	int rc;
 
-	if (!c || !out)
-		return fail(-EINVAL, "queue pair: %s is NULL", c ? "where to put it" : "the controller");
+	if (!c || !out || !op)
+		return fail(-EINVAL, "queue pair: %s is NULL", !c ? "the controller" : !op ? "the op" : "where to put it");
+	if (op->flags || nvio_op_pending(op))
+		return fail(-EINVAL, "queue pair: the op is in flight already, or has flags (%#x), which this does not take", op->flags);
 	nvio_qpair_opts_init(&o);
 	if (opts) {
 		rc = opts_copy("nvio_qpair_opts", &o, sizeof(o), opts, sizeof(o));
@@ -247,13 +249,31 @@ int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, s
 	pthread_mutex_unlock(&c->lock);
 	if (rc)
 		return rc;
-	rc = wait_live(qp);
-	if (rc) {
-		struct nvio_op refused = { .status = rc, .cpl = qp->create_cpl };
+	memset(op->priv, 0, sizeof(op->priv));
+	op_io(op)->kind = HOST_IO_NODATA;
+	op->cpl = (struct nvio_cpl){ 0 };
+	op_begin(op, &qp->pollable);
+	qp->alloc_op = op;
+	*out = qp;
+	return 0;
+}
 
+int nvio_qpair_alloc(struct nvio_ctrlr *c, const struct nvio_qpair_opts *opts, struct nvio_qpair **out)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_qpair *qp = NULL;
+	int rc;
+
+	if (!out)
+		return fail(-EINVAL, "queue pair: where to put it is NULL");
+	rc = nvio_qpair_alloc_async(c, opts, &op, &qp);
+	if (rc)
+		return rc;
+	/* The states and commands on the way have deadlines, so this ends. */
+	rc = nvio_wait(&op);
+	if (rc) {
 		if (!ctrlr_gone_rc(c))
-			fail(rc, "queue pair %u: %s: the controller did not create it: %s", qp->qid, c->trid.traddr,
-				nvio_op_strerror(&refused));
+			fail(rc, "queue pair %u: %s: the controller did not create it: %s", qp->qid, c->trid.traddr, nvio_op_strerror(&op));
 		nvio_qpair_free(qp);
 		return rc;
 	}
@@ -353,6 +373,7 @@ void qpair_delete(struct nvio_qpair *qp)
 	}
 	/* What callbacks submit now would end nowhere. */
 	qp->dead_rc = -ENODEV;
+	qpair_alloc_ended(qp, -ECANCELED);
 	qpair_end_all(qp, -ECANCELED);
 	qpair_deliver(qp);
 }

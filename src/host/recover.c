@@ -156,6 +156,8 @@ int qpair_cancel(struct nvio_pollable *p, struct nvio_op *op)
 	struct host_io *io = op_io(op);
 	bool out = false;
 
+	if (op == qp->alloc_op)
+		return fail(-EOPNOTSUPP, "cancel: making a queue pair has deadlines; to stop it, free the queue pair");
 	for (unsigned i = 0; i < qp->nslots; i++) {
 		struct slot *slot = &qp->slots[i];
 
@@ -339,9 +341,12 @@ void qpair_attend(struct nvio_qpair *qp)
 		qp->rare = true;
 		qp->gate |= GATE_CLOSED;
 		qp->dead_rc = qp->create_rc;
+		qpair_alloc_ended(qp, qp->dead_rc);
 		qpair_end_all(qp, qp->dead_rc);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (qp->live)
+		qpair_alloc_ended(qp, 0);
 	if (again)
 		atomic_store_explicit(&qp->attention, true, memory_order_release);
 	if (qp->live) {

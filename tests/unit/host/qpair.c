@@ -56,6 +56,66 @@ static void as_many_as_the_controller_grants(void **state)
 	assert_int_equal(fix_read(), 0);
 }
 
+static bool refuse_create(const struct nvio_sqe *sqe)
+{
+	if (sqe->opc != NVIO_ADMIN_CREATE_CQ)
+		return false;
+	bare_complete(&f.b, 0, bare_cid(sqe), 0, NVIO_SF(NVIO_SCT_COMMAND, NVIO_SC_INVALID_QUEUE_SIZE));
+	return true;
+}
+
+static void one_can_be_made_without_waiting(void **state)
+{
+	struct nvio_qpair *qp = NULL;
+	struct fix_op made, read;
+
+	fix_op_init(&made);
+	fix_op_init(&read);
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, &made.op, &qp), 0);
+	assert_int_equal(made.done, 0);
+	assert_true(nvio_op_pending(&made.op));
+	assert_int_equal(nvio_cancel(&made.op), -EOPNOTSUPP);
+	/* I/O may be submitted at once, and goes out when there is a queue for it. */
+	assert_int_equal(nvio_ns_read(f.ns, qp, f.buf, 0, 1, &read.op), 0);
+	for (int i = 0; i < 100 && !read.done; i++)
+		assert_true(nvio_qpair_poll(qp, 0) >= 0);
+	assert_int_equal(made.done, 1);
+	assert_int_equal(made.status, 0);
+	assert_int_equal(read.done, 1);
+	assert_int_equal(read.status, 0);
+	nvio_qpair_free(qp);
+	assert_int_equal(made.done, 1);
+}
+
+static void one_that_is_refused_or_freed_says_so_once(void **state)
+{
+	struct nvio_qpair *qp = NULL;
+	struct fix_op made;
+
+	fix_op_init(&made);
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, &made.op, &qp), 0);
+	nvio_qpair_free(qp);
+	assert_int_equal(made.done, 1);
+	assert_int_equal(made.status, -ECANCELED);
+
+	f.admin = refuse_create;
+	fix_op_init(&made);
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, &made.op, &qp), 0);
+	for (int i = 0; i < 100 && !made.done; i++)
+		nvio_qpair_poll(qp, 0);
+	assert_int_equal(made.done, 1);
+	assert_int_equal(made.status, -EIO);
+	assert_int_equal(made.op.cpl.sf, NVIO_SF(NVIO_SCT_COMMAND, NVIO_SC_INVALID_QUEUE_SIZE));
+	nvio_qpair_free(qp);
+	assert_int_equal(made.done, 1);
+	f.admin = NULL;
+
+	fix_op_init(&made);
+	made.op.flags = NVIO_OP_FUA;
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, &made.op, &qp), -EINVAL);
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, NULL, &qp), -EINVAL);
+}
+
 static void bad_options_are_refused(void **state)
 {
 	static const struct {
@@ -338,6 +398,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONNECTED(as_many_as_the_controller_grants),
+		CONNECTED(one_can_be_made_without_waiting),
+		CONNECTED(one_that_is_refused_or_freed_says_so_once),
 		CONNECTED(bad_options_are_refused),
 		CONNECTED(sizes_and_requests_bound_the_depth),
 		CONNECTED(more_ops_than_slots_wait_in_order),
