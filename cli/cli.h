@@ -86,6 +86,7 @@ struct cli_args {
 	unsigned json;     /* -o: 0 normal, 1 json */
 	bool verbose;      /* -v or -H */
 	uint64_t nsid;     /* -n; CLI_UNSET */
+	uint64_t timeout_ms; /* --timeout; 0: the library's own deadlines */
 	unsigned log_level;
 };
 
@@ -95,6 +96,11 @@ extern struct cli_args cli;
 #define CLI_OPT_NSID                                                                                       \
 	{ "namespace-id", 'n', CLI_NUMBER, &cli.nsid, "NSID",                                              \
 	  "the namespace (default: the first active one)", .max = UINT32_MAX }
+
+/* --timeout of a command that moves data. */
+#define CLI_OPT_TIMEOUT                                                                                      \
+	{ "timeout", 0, CLI_NUMBER, &cli.timeout_ms, "MS",                                                   \
+	  "milliseconds that each I/O may take (default: 30000)", .min = 1, .max = UINT32_MAX }
 
 /* Fills in `cli` and the options' targets; *done: the help was shown and there is nothing to run. opts.c */
 int cli_opts_parse(int argc, char **argv, bool *done);
@@ -119,6 +125,8 @@ struct cli_dev {
 	struct nvio_ctrlr *ctrlr;
 	struct nvio_ns *ns;    /* cli_dev_open_ns() only */
 	struct nvio_qpair *qp; /* the same */
+	uint32_t deadline_ms;  /* of an I/O when --timeout says nothing */
+	uint32_t resets;       /* of the controller when it was opened */
 };
 
 int cli_dev_parse(const char *text, struct nvio_trid *trid);
@@ -133,5 +141,10 @@ void cli_dev_opts_init(struct nvio_ctrlr_opts *opts);
 /* Whether [lba, lba + blocks) lies in the namespace; CLI_FAILED says both. */
 int cli_dev_check_range(const struct cli_dev *dev, uint64_t lba, uint64_t blocks);
 int cli_dev_flush(struct cli_dev *dev);
+/* An op with the deadline that --timeout says. */
+struct nvio_op cli_dev_op(nvio_op_fn done);
+/* cli_fail_op() for an I/O: how long it had, whether a reset followed, and whose disk is full. */
+int cli_dev_fail_op(const struct cli_dev *dev, const struct nvio_op *op, const char *fmt, ...)
+	NVIO_PRINTF(3, 4);
 
 #endif

@@ -2,18 +2,42 @@
 /* From the DEVICE of the command line to a connected controller, its namespace and a queue pair, and back. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <nvio/error.h>
 
 #include "cli.h"
 #include "image.h"
 
+static bool is_kernel_name(const char *text)
+{
+	return !strncmp(text, "/dev/", 5) || (!strncmp(text, "nvme", 4) && text[4] >= '0' && text[4] <= '9');
+}
+
+/* A path or a short form whose "loop:" was left out. */
+static bool is_loop_address(const char *text)
+{
+	size_t word = strcspn(text, ":=? \t");
+	struct stat st;
+
+	return *text && (!stat(text, &st) || !text[word] || (word && text[word] == '?') ||
+			!strncmp(text, "ram:", 4) || !strncmp(text, "null:", 5));
+}
+
 int cli_dev_parse(const char *text, struct nvio_trid *trid)
 {
-	if (nvio_trid_parse(text, trid))
-		return cli_usage("%s", nvio_errmsg());
-	return CLI_OK;
+	struct stat st;
+
+	if (!nvio_trid_parse(text, trid))
+		return CLI_OK;
+	if (is_kernel_name(text) && (stat(text, &st) || !S_ISREG(st.st_mode)))
+		return cli_usage("%s; devices of the kernel are not reachable by this release", nvio_errmsg());
+	if (is_loop_address(text))
+		return cli_usage("%s; did you mean loop:%s?", nvio_errmsg(), text);
+	return cli_usage("%s", nvio_errmsg());
 }
 
 /* One queue pair is all that a subcommand uses. */
@@ -41,13 +65,16 @@ int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct
 		cli_dev_opts_init(&own);
 		opts = &own;
 	}
+	dev->deadline_ms = opts->command_timeout_ms;
 	rc = nvio_connect_trid(dev->env, trid, opts, &dev->ctrlr);
-	if (!rc)
+	if (!rc) {
+		dev->resets = nvio_ctrlr_reset_count(dev->ctrlr);
 		return CLI_OK;
+	}
 	image_parse(trid, &image);
-	if (rc == -ENOENT && image.is_file && !image.sized)
-		cli_fail("there is no image %s; to make one, say how large: 'loop:%s%csize=SIZE'", image.path,
-			trid->traddr, strchr(trid->traddr, '?') ? '&' : '?');
+	if (rc == -ENOENT && !image.sized && !image.read_only && image_is_missing(&image))
+		cli_fail("%s; there is no image %s: to make one, say how large: 'loop:%s%csize=SIZE'",
+			nvio_errmsg(), image.path, trid->traddr, strchr(trid->traddr, '?') ? '&' : '?');
 	else
 		cli_fail("%s", nvio_errmsg());
 	cli_dev_close(dev);
@@ -116,9 +143,55 @@ int cli_dev_check_range(const struct cli_dev *dev, uint64_t lba, uint64_t blocks
 
 int cli_dev_flush(struct cli_dev *dev)
 {
-	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_op op = cli_dev_op(NULL);
 
 	if (nvio_await(nvio_ns_flush(dev->ns, dev->qp, &op), &op))
-		return cli_fail_op(&op, "flush");
+		return cli_dev_fail_op(dev, &op, "flush");
 	return CLI_OK;
+}
+
+struct nvio_op cli_dev_op(nvio_op_fn done)
+{
+	struct nvio_op op = NVIO_OP(done);
+
+	op.timeout_us = cli.timeout_ms * 1000;
+	return op;
+}
+
+/* What the status does not say; "" when there is nothing to add. */
+static void explain(const struct cli_dev *dev, int status, char *text, size_t size)
+{
+	const struct nvio_trid *trid = nvio_ctrlr_trid(dev->ctrlr);
+	uint64_t ms = cli.timeout_ms ? cli.timeout_ms : dev->deadline_ms;
+	char number[16] = "";
+	struct image image;
+
+	*text = 0;
+	if (status == -ETIMEDOUT)
+		snprintf(text, size, "; it had %" PRIu64 " ms%s", ms,
+			nvio_ctrlr_reset_count(dev->ctrlr) != dev->resets
+				? ", and the controller was reset"
+				: "");
+	if (status != -ENOSPC)
+		return;
+	image_parse(trid, &image);
+	if (image.several && dev->ns && nvio_ns_id(dev->ns) > 1)
+		snprintf(number, sizeof(number), ".%" PRIu32, nvio_ns_id(dev->ns));
+	if (image.is_file)
+		snprintf(text, size,
+			"; loop:%s: the file system that holds its image %s%s is full, or a quota or "
+			"limit on file sizes is reached: make room there",
+			trid->traddr, image.path, number);
+}
+
+int cli_dev_fail_op(const struct cli_dev *dev, const struct nvio_op *op, const char *fmt, ...)
+{
+	char what[128], more[2 * NVIO_TRADDR_MAX + 256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	explain(dev, op->status, more, sizeof(more));
+	return cli_fail("%s: %s%s", what, nvio_op_strerror(op), more);
 }

@@ -361,6 +361,17 @@ static json_t *list_json(const char *text, const struct nvio_id_ctrlr *id, struc
 	return one;
 }
 
+/* With the first device that answers, so that none stands over failures alone. */
+static void list_head(void)
+{
+	static bool shown;
+
+	if (!shown)
+		printf(list_row, list_columns[0], list_columns[1], list_columns[2], list_columns[3],
+			list_columns[4], list_columns[5], list_columns[6]);
+	shown = true;
+}
+
 /* Each device on its own: one that cannot be opened is told and does not hide the others. */
 static int list_device(const char *text, json_t *list)
 {
@@ -372,6 +383,8 @@ static int list_device(const char *text, json_t *list)
 		status = cli_dev_open(&dev, &trid, NULL);
 	if (status)
 		return status;
+	if (!list)
+		list_head();
 	for (uint32_t nsid = 0; (nsid = nvio_ctrlr_next_ns(dev.ctrlr, nsid));) {
 		struct nvio_ns *ns = nvio_ctrlr_ns(dev.ctrlr, nsid);
 
@@ -399,9 +412,8 @@ static int run_list(void)
 		root = cli_json_object();
 		list = cli_json_array();
 		cli_json_set(root, "Devices", list);
-	} else {
-		printf(list_row, list_columns[0], list_columns[1], list_columns[2], list_columns[3],
-			list_columns[4], list_columns[5], list_columns[6]);
+	} else if (!cli.num_devices) {
+		list_head();
 	}
 	for (int i = 0; i < cli.num_devices; i++) {
 		int rc = list_device(cli.devices[i], list);

@@ -47,7 +47,7 @@ static const char *find_key(const char *query, const char *key)
 
 void image_parse(const struct nvio_trid *trid, struct image *image)
 {
-	const char *form = trid->traddr, *query = strchr(form, '?'), *bs = NULL;
+	const char *form = trid->traddr, *query = strchr(form, '?'), *bs = NULL, *ro = NULL;
 
 	memset(image, 0, sizeof(*image));
 	if (trid->trtype != NVIO_TRTYPE_LOOP || !strncmp(form, "ram:", 4) || !strncmp(form, "null:", 5))
@@ -58,14 +58,30 @@ void image_parse(const struct nvio_trid *trid, struct image *image)
 		image->sized = find_key(query + 1, "size");
 		image->several = find_key(query + 1, "ns");
 		bs = find_key(query + 1, "bs");
+		ro = find_key(query + 1, "ro");
 	}
 	/* Drives have blocks of one of two sizes, and what is neither is refused when it is connected to. */
+	image->read_only = ro && *ro == '1';
 	image->block_size = bs && strncmp(bs, "512", 3) ? 4096 : 512;
 }
 
 bool image_stat(const struct image *image, struct stat *st)
 {
 	return image->is_file && !stat(image->path, st);
+}
+
+bool image_is_missing(const struct image *image)
+{
+	const char *slash = strrchr(image->path, '/');
+	char folder[sizeof(image->path)] = ".";
+	struct stat st;
+
+	if (!image->is_file || !lstat(image->path, &st) || errno != ENOENT)
+		return false;
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", slash == image->path ? 1 : (int)(slash - image->path),
+			image->path);
+	return !stat(folder, &st) && S_ISDIR(st.st_mode);
 }
 
 int image_add_size(struct nvio_trid *trid, uint64_t bytes, uint64_t *rounded)

@@ -13,6 +13,7 @@ struct image {
 	bool is_file;          /* a loop device over a file; nothing below counts otherwise */
 	bool sized;            /* the form says how large it is to be */
 	bool several;          /* more than one namespace: more than one file */
+	bool read_only;
 	uint32_t block_size;
 	char path[NVIO_TRADDR_MAX + 1];
 };
@@ -21,6 +22,9 @@ void image_parse(const struct nvio_trid *trid, struct image *image);
 
 /* Whether there is something at its path; *st as stat() has it. */
 bool image_stat(const struct image *image, struct stat *st);
+
+/* Whether nothing has its name (a link that leads nowhere would be something), in a directory that is there. */
+bool image_is_missing(const struct image *image);
 
 /* Adds size=`bytes` (rounded up) to the form, so that connecting makes the image. -ENAMETOOLONG: no room. */
 int image_add_size(struct nvio_trid *trid, uint64_t bytes, uint64_t *rounded);

@@ -23,6 +23,8 @@ struct job {
 	struct cli_dev dev;
 	struct stream stream;
 	struct stat st; /* of the source */
+	struct stat made; /* the image, when it was made here */
+	bool is_made;
 };
 
 static bool is_standard(void)
@@ -202,7 +204,48 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 }
 
 /*
- * An image that is not there yet is made for a source whose size is known: connecting does it, once it is
+ * A source that is too short is refused before an image is made or extended for it. How large blocks are,
+ * only an image's form says this early; from_source() looks again.
+ */
+static int check_length(const struct job *job, uint64_t have)
+{
+	uint32_t block = job->image.block_size;
+	uint64_t bytes = args.bytes;
+
+	if (job->image.is_file && args.blocks != CLI_UNSET && args.blocks <= UINT64_MAX / block)
+		bytes = args.blocks * block;
+	if (bytes == CLI_UNSET || have >= bytes)
+		return CLI_OK;
+	return cli_fail("%s has %" PRIu64 " bytes, and %" PRIu64 " are asked for",
+		is_standard() ? "standard input" : args.data, have, bytes);
+}
+
+/* Here and not by connecting, so that it is known for sure whose it is should it have to go again. */
+static int create_image(struct job *job, uint64_t bytes)
+{
+	int fd = open(job->image.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0)
+		return cli_fail("there is no image %s, and it cannot be made: %s", job->image.path,
+			strerror(errno));
+	job->is_made = !fstat(fd, &job->made);
+	close(fd);
+	cli_note("there is no image %s: making one of %" PRIu64 " bytes", job->image.path, bytes);
+	return CLI_OK;
+}
+
+/* Leaves no image behind that was made for data of which nothing has arrived. */
+static void drop_image(const struct job *job)
+{
+	struct stat st;
+
+	if (job->is_made && image_stat(&job->image, &st) && st.st_dev == job->made.st_dev &&
+		st.st_ino == job->made.st_ino)
+		unlink(job->image.path);
+}
+
+/*
+ * An image that is not there yet is made for a source whose size is known; connecting extends it, once it is
  * told the size.
  */
 static int make_image(struct job *job, int fd)
@@ -212,7 +255,8 @@ static int make_image(struct job *job, int fd)
 	char sep = strchr(job->trid.traddr, '?') ? '&' : '?';
 	struct stat st;
 
-	if (!job->image.is_file || job->image.sized || image_stat(&job->image, &st) || errno != ENOENT)
+	if (!job->image.is_file || job->image.sized || job->image.read_only ||
+		image_stat(&job->image, &st) || errno != ENOENT)
 		return CLI_OK;
 	if (have == CLI_UNSET)
 		return cli_fail(
@@ -229,8 +273,7 @@ static int make_image(struct job *job, int fd)
 	if (args.start > (UINT64_MAX - bytes) / block ||
 		image_add_size(&job->trid, args.start * block + bytes, &rounded))
 		return cli_fail("there is no image %s, and it cannot be made so large", job->image.path);
-	cli_note("there is no image %s: making one of %" PRIu64 " bytes", job->image.path, rounded);
-	return CLI_OK;
+	return create_image(job, rounded);
 }
 
 /* What is known to be too much is refused before the first block is written. */
@@ -283,7 +326,8 @@ static int run_source(enum stream_kind kind)
 	if (status)
 		return status;
 	image_parse(&job.trid, &job.image);
-	if (kind == STREAM_WRITE)
+	status = check_length(&job, source_bytes(&job, fd));
+	if (!status && kind == STREAM_WRITE)
 		status = make_image(&job, fd);
 	if (!status)
 		status = cli_dev_open_ns(&job.dev, &job.trid, NULL);
@@ -291,7 +335,12 @@ static int run_source(enum stream_kind kind)
 		status = from_source(&job, kind, fd);
 		if (status == CLI_OK || (status == CLI_DIFFERS && cli.json))
 			show(&job, kind == STREAM_WRITE ? "wrote and flushed" : "equal:");
+		/* Still locked, so that it is nobody else's yet. */
+		if (status && !job.stream.done)
+			drop_image(&job);
 		cli_dev_close(&job.dev);
+	} else {
+		drop_image(&job);
 	}
 	if (!is_standard())
 		close(fd);
@@ -340,6 +389,7 @@ static const struct cli_opt read_opts[] = {
 	OPT_SIZE("how many bytes; with neither: all to the end"),
 	{ "data", 'd', CLI_TEXT, &args.data, "FILE", "where to (default: -, standard output)" },
 	OPT_DEPTH,
+	CLI_OPT_TIMEOUT,
 	{ NULL },
 };
 
@@ -350,6 +400,7 @@ static const struct cli_opt write_opts[] = {
 	OPT_SIZE("how many bytes; with neither: until the file ends"),
 	{ "data", 'd', CLI_TEXT, &args.data, "FILE", "where from (default: -, standard input)" },
 	OPT_DEPTH,
+	CLI_OPT_TIMEOUT,
 	{ NULL },
 };
 

@@ -46,7 +46,8 @@ static void overview(FILE *f)
 		"  loop:disk.img         a software drive over an image; with ?size=1G it is made\n"
 		"  loop:ram:256M         one over memory, gone with the command\n"
 		"  loop:null:1G          one that swallows writes and reads as zeros\n"
-		"\nExit status: 0 success; 1 an operation failed; 2 wrong usage; 3 compare found a\n"
+		"\nExit status: 0 success; 1 an operation failed, or the drive refused what its string\n"
+		"asks for; 2 wrong usage, or a DEVICE that is no transport id; 3 compare found a\n"
 		"difference, or perf --verify wrong data.\n"
 		"\nnvio SUBCOMMAND --help says more.\n");
 }

@@ -198,6 +198,7 @@ static const struct cli_opt perf_opts[] = {
 		.min = 512 },
 	{ "seed", 0, CLI_NUMBER, &args.seed, "N", "of the random numbers (default: the time)",
 		.max = INT64_MAX },
+	CLI_OPT_TIMEOUT,
 	{ "verify", 0, CLI_FLAG, &args.verify, NULL,
 		"write a pattern, and check each read and in the end everything" },
 	{ NULL },

@@ -101,7 +101,7 @@ static void pick(struct run *r, struct slot *s)
 static void slot_error(struct run *r, struct slot *s)
 {
 	if (!r->errors++)
-		cli_fail_op(&s->op, "%s at block %" PRIu64, s->is_write ? "write" : "read",
+		cli_dev_fail_op(r->p->dev, &s->op, "%s at block %" PRIu64, s->is_write ? "write" : "read",
 			s->unit * (r->p->bs / nvio_ns_block_size(r->p->dev->ns)));
 }
 
@@ -119,7 +119,7 @@ static void submit_next(struct run *r, struct slot *s, uint64_t now)
 	if (p->verify && s->is_write)
 		now = progress_now_ns(); /* making the pattern is not the drive's time */
 	s->begin_ns = now;
-	s->op = (struct nvio_op)NVIO_OP(completed);
+	s->op = cli_dev_op(completed);
 	if (s->is_write)
 		rc = nvio_ns_write(p->dev->ns, p->dev->qp, s->buf, s->unit * blocks, blocks, &s->op);
 	else

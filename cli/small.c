@@ -28,6 +28,33 @@ static void show_range(const char *what, uint64_t lba, uint64_t blocks)
 	cli_json_print(root);
 }
 
+/* Ranges may lie anywhere, so that the first block of one says nothing about the others. */
+static void show_ranges(const struct nvio_lba_range *ranges, size_t count, uint64_t total)
+{
+	json_t *root, *list;
+
+	if (!cli.json && count == 1) {
+		show_range("deallocated", ranges[0].lba, total);
+		return;
+	}
+	if (!cli.json) {
+		printf("deallocated: %" PRIu64 " blocks in %zu ranges\n", total, count);
+		return;
+	}
+	root = cli_json_object();
+	list = cli_json_array();
+	for (size_t i = 0; i < count; i++) {
+		json_t *one = cli_json_object();
+
+		cli_json_set(one, "start_block", cli_json_u64(ranges[i].lba));
+		cli_json_set(one, "blocks", cli_json_u64(ranges[i].nblocks));
+		cli_json_add(list, one);
+	}
+	cli_json_set(root, "ranges", list);
+	cli_json_set(root, "blocks", cli_json_u64(total));
+	cli_json_print(root);
+}
+
 static int run_flush(void)
 {
 	struct cli_dev dev;
@@ -78,9 +105,9 @@ static int run_dsm(void)
 	}
 	if (!status &&
 		nvio_await(nvio_ns_deallocate(dev.ns, dev.qp, ranges, (uint32_t)dsm.starts.count, &op), &op))
-		status = cli_fail_op(&op, "deallocate");
+		status = cli_dev_fail_op(&dev, &op, "deallocate");
 	if (!status)
-		show_range("deallocated", ranges[0].lba, total);
+		show_ranges(ranges, dsm.starts.count, total);
 	cli_dev_close(&dev);
 	return status;
 }
@@ -101,7 +128,7 @@ static int write_zeroes(struct cli_dev *dev)
 		struct nvio_op op = NVIO_OP(NULL);
 
 		if (nvio_await(nvio_ns_write_zeroes(dev->ns, dev->qp, lba, step, &op), &op))
-			return cli_fail_op(&op, "%" PRIu32 " blocks from block %" PRIu64 " on", step, lba);
+			return cli_dev_fail_op(dev, &op, "%" PRIu32 " blocks from block %" PRIu64 " on", step, lba);
 		lba += step;
 		left -= step;
 	}

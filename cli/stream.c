@@ -97,6 +97,8 @@ static int file_read(struct ring *r, uint8_t *buf, size_t len, size_t *have)
 
 static int file_write(struct ring *r, const uint8_t *buf, size_t len)
 {
+	uint64_t written = r->s->moved;
+
 	while (len) {
 		ssize_t n;
 
@@ -105,9 +107,13 @@ static int file_write(struct ring *r, const uint8_t *buf, size_t len)
 		if (n > 0) {
 			buf += n;
 			len -= (size_t)n;
+			written += (size_t)n;
+		} else if (n < 0 && errno == EPIPE) {
+			/* How much of what the pipe took was read, only its reader knows. */
+			return cli_fail("%s: %s", r->s->name, strerror(errno));
 		} else if (n < 0 && errno != EINTR && errno != EAGAIN) {
-			return cli_fail("%s: %s, after at least %" PRIu64 " bytes", r->s->name,
-				strerror(errno), r->s->moved);
+			return cli_fail("%s: %s, after %" PRIu64 " bytes", r->s->name, strerror(errno),
+				written);
 		}
 	}
 	return CLI_OK;
@@ -116,10 +122,11 @@ static int file_write(struct ring *r, const uint8_t *buf, size_t len)
 static int read_blocks(struct ring *r, void *buf, uint64_t lba, uint32_t nblocks)
 {
 	struct cli_dev *dev = r->s->dev;
-	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_op op = cli_dev_op(NULL);
 
 	if (nvio_await(nvio_ns_read(dev->ns, dev->qp, buf, lba, nblocks, &op), &op))
-		return cli_fail_op(&op, "reading %" PRIu32 " blocks from block %" PRIu64 " on", nblocks, lba);
+		return cli_dev_fail_op(dev, &op, "reading %" PRIu32 " blocks from block %" PRIu64 " on",
+			nblocks, lba);
 	return CLI_OK;
 }
 
@@ -146,12 +153,18 @@ static int fill_last_block(struct ring *r, struct slot *slot)
 	return status;
 }
 
+static int fail_slot(const struct ring *r, const struct slot *slot)
+{
+	return cli_dev_fail_op(r->s->dev, &slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on",
+		slot->nblocks, slot->lba);
+}
+
 static int submit(struct ring *r, struct slot *slot)
 {
 	struct cli_dev *dev = r->s->dev;
 	int rc = 0;
 
-	slot->op = (struct nvio_op)NVIO_OP(NULL);
+	slot->op = cli_dev_op(NULL);
 	switch (r->s->kind) {
 	case STREAM_READ:
 		rc = nvio_ns_read(dev->ns, dev->qp, slot->buf, slot->lba, slot->nblocks, &slot->op);
@@ -164,8 +177,7 @@ static int submit(struct ring *r, struct slot *slot)
 		break;
 	}
 	if (rc)
-		return cli_fail_op(
-			&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
+		return fail_slot(r, slot);
 	r->lba += slot->nblocks;
 	r->tail++;
 	nvio_qpair_kick(dev->qp);
@@ -203,11 +215,11 @@ static int retire(struct ring *r)
 	int rc = nvio_wait(&slot->op), status = CLI_OK;
 
 	r->head++;
+	r->s->done += !rc;
 	if (rc == -EILSEQ && r->s->kind == STREAM_COMPARE)
 		return find_difference(r, slot);
 	if (rc)
-		return cli_fail_op(
-			&slot->op, "%" PRIu32 " blocks from block %" PRIu64 " on", slot->nblocks, slot->lba);
+		return fail_slot(r, slot);
 	if (r->s->kind == STREAM_READ)
 		status = file_write(r, slot->buf, slot->bytes);
 	if (!status)
@@ -326,7 +338,7 @@ int stream_run(struct stream *s)
 	status = s->kind == STREAM_READ ? from_device(r) : to_device(r);
 	/* After a failure: the buffers are the library's until the rest is done. */
 	for (; r->head < r->tail; r->head++)
-		(void)nvio_wait(&slot_at(r, r->head)->op);
+		s->done += !nvio_wait(&slot_at(r, r->head)->op);
 	if (s->kind == STREAM_WRITE)
 		flushed = cli_dev_flush(s->dev);
 	s->seconds = progress_end(&r->progress);

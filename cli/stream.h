@@ -41,6 +41,7 @@ struct stream {
 
 	/* Results. */
 	uint64_t moved;    /* bytes, without what fills the last block */
+	uint64_t done;     /* I/Os that succeeded, also behind one that did not */
 	double seconds;
 	struct stream_difference difference;
 };

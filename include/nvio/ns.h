@@ -36,7 +36,7 @@ NVIO_EXPORT uint64_t nvio_ns_size_bytes(const struct nvio_ns *ns);
 NVIO_EXPORT uint32_t nvio_ns_max_transfer(const struct nvio_ns *ns);  /* bytes per command */
 NVIO_EXPORT bool nvio_ns_is_active(const struct nvio_ns *ns);
 NVIO_EXPORT bool nvio_ns_is_read_only(const struct nvio_ns *ns);
-NVIO_EXPORT const struct nvio_id_ns *nvio_ns_identify(const struct nvio_ns *ns); /* NULL: gone */
+NVIO_EXPORT const struct nvio_id_ns *nvio_ns_identify(const struct nvio_ns *ns); /* NULL: gone; the data stays until the controller is closed */
 NVIO_EXPORT struct nvio_ctrlr *nvio_ns_ctrlr(const struct nvio_ns *ns);          /* NULL: gone */
 
 /* Op flags: NVIO_OP_FUA, NVIO_OP_LIMITED_RETRY. NVM Command Set 1.0 sections 3.2.4 and 3.2.6. */

@@ -3,7 +3,7 @@
  * The operation: one caller-owned object describes everything that takes time, whichever layer does it, and
  * serves callbacks, batch reaping, blocking calls and coroutines alike.
  *
- * The contract, sentence by sentence (tests/unit/base/op holds each):
+ * The contract, sentence by sentence (tests/unit/base/op.c and tests/unit/host/op.c hold each):
  *  - Submitting returns 0, or -errno and the op is untouched.
  *  - `done` runs exactly once iff submit returned 0, on the submitting thread, and never before submit returned.
  *  - `status` is -EINPROGRESS in flight, then 0 or -errno. `cpl` is the NVMe completion where a controller answered.
@@ -44,7 +44,7 @@ struct nvio_cpl {
 #define NVIO_OP_FUA          (1u << 0) /* Force Unit Access: the data is on the medium when the write completes */
 #define NVIO_OP_LIMITED_RETRY (1u << 1) /* the controller need not try hard */
 #define NVIO_OP_REAP         (1u << 2) /* no callback: the op is handed out by nvio_qpair_reap(); needs done == NULL.
-                                          nvio_wait() on such an op does not take it out: it is still reaped, and must live until then */
+                                          nvio_wait() on it takes it out, too. Until then it must live, and cannot be submitted anew */
 
 struct nvio_op {
 	/* The caller's; the library reads them from submit on and leaves them as they are. */
@@ -109,7 +109,8 @@ NVIO_EXPORT int nvio_cancel(struct nvio_op *op);
 
 /*
  * How the op ended, in words: "success", the NVMe status (with SCT and SC) where a controller answered, or the errno.
- * For an op whose submit failed, the calling thread's last failure as nvio_errmsg() tells it. Never NULL; the text is
+ * For an op that was never in flight because its submit failed, the calling thread's last failure as nvio_errmsg() tells it; an
+ * op that was in flight before still tells how that ended, since a failed submit leaves it untouched: ask nvio_errmsg() then. Never NULL; the text is
  * valid until the calling thread's next call of this function.
  */
 NVIO_EXPORT const char *nvio_op_strerror(const struct nvio_op *op);

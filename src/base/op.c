@@ -68,6 +68,8 @@ int nvio_wait(struct nvio_op *op)
 		else if (++idle >= IDLE_POLLS_BEFORE_YIELD)
 			sched_yield();
 	}
+	if (unlikely(op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)
+		op->owner->ops->waited(op->owner, op);
 	return op->status;
 }
 

@@ -20,6 +20,8 @@ struct pollable_ops {
 	int (*poll)(struct nvio_pollable *p);
 	/* NULL: ops of this owner cannot be cancelled. */
 	int (*cancel)(struct nvio_pollable *p, struct nvio_op *op);
+	/* An NVIO_OP_REAP op was waited for and has ended: it is not to be reaped any more. Only of owners that have such ops. */
+	void (*waited)(struct nvio_pollable *p, struct nvio_op *op);
 };
 
 /* Set while a coroutine runs on this OS thread: how nvio_wait() suspends it instead of polling. */
@@ -33,6 +35,8 @@ extern int (*_Atomic op_idle_poll)(void);
 
 /* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
 int op_idle(void);
+
+#define OP_REAPABLE 1 /* op.state of an NVIO_OP_REAP op: it has ended, and is in its owner's list of what can be reaped */
 
 /* FIFO of ops, intrusive by op.next/op.pprev; any member can be removed in O(1). */
 struct op_queue {

@@ -3,6 +3,8 @@
  * Connecting: the one place that knows all transports, and that may see both host and target: a loop address
  * that no drive has yet becomes a drive.
  */
+#include <stdio.h>
+
 #include "base/fail.h"
 #include "env/env.h"
 #include "host/host.h"
@@ -109,7 +111,7 @@ int nvio_connect_trid(struct nvio_env *env, const struct nvio_trid *trid, const 
 		*out = c;
 		return 0;
 	}
-	memcpy(why, nvio_ctrlr_failure(c), sizeof(why));
+	snprintf(why, sizeof(why), "%s", nvio_ctrlr_failure(c));
 	nvio_ctrlr_close(c);
 	return fail(rc, "%s", why);
 }

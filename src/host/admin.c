@@ -186,6 +186,7 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 	rc = qpair_admit(c->admin, buf, 0, len);
 	if (!rc) {
 		raw_describe(op, cmd, buf, (uint32_t)len, 0);
+		memset(&op_io(op)->sqe.prp1, 0, 16); /* the data pointer is the library's */
 		qpair_submit_slow(c->admin, op);
 		op->owner = &c->pollable;
 		c->admin->ops->kick(c->admin);

@@ -70,10 +70,11 @@ static int ctrlr_cancel_op(struct nvio_pollable *p, struct nvio_op *op)
 	struct nvio_ctrlr *c = container_of(p, struct nvio_ctrlr, pollable);
 	int rc;
 
-	if (op == c->connect_op || op == c->reset_op)
-		return fail(-EOPNOTSUPP, "cancel: connecting and resetting have deadlines; to stop them, close the controller");
 	pthread_mutex_lock(&c->lock);
-	rc = c->admin ? qpair_cancel(&c->admin->pollable, op) : 0;
+	if (op == c->connect_op || op == c->reset_op)
+		rc = fail(-EOPNOTSUPP, "cancel: connecting and resetting have deadlines; to stop them, close the controller");
+	else
+		rc = c->admin ? qpair_cancel(&c->admin->pollable, op) : 0;
 	pthread_mutex_unlock(&c->lock);
 	return rc;
 }
@@ -157,6 +158,7 @@ int ctrlr_create(struct nvio_env *env, const struct nvio_trid *trid, const struc
 		rc = -ENOMEM;
 		goto err_close;
 	}
+	memset(connect_op->priv, 0, sizeof(connect_op->priv));
 	op_begin(connect_op, &c->pollable);
 	c->connect_op = connect_op;
 	env_child_add(env, &c->child, ctrlr_close_child);
@@ -245,6 +247,7 @@ int nvio_ctrlr_reset(struct nvio_ctrlr *c, struct nvio_op *op)
 	if (!atomic_load_explicit(&c->up, memory_order_relaxed) || c->reset_op) {
 		rc = fail(-EALREADY, "reset: %s: it is %s already", c->trid.traddr, ctrlr_state_name(ctrlr_state(c)));
 	} else {
+		memset(op->priv, 0, sizeof(op->priv));
 		op_begin(op, &c->pollable);
 		op->cpl.answered = 0;
 		c->reset_op = op;

@@ -58,6 +58,9 @@ void keep_alive_poll(struct nvio_ctrlr *c, uint64_t now)
 	if (now < c->next_keep_alive_ns)
 		return;
 	if (c->keep_alive.busy) {
+		/* Behind the users' long commands it has not been sent yet; that the controller is busy is a sign of life. */
+		if (op_io(&c->keep_alive.op)->flags & HOST_IO_QUEUED)
+			return;
 		/* Sent half a timeout ago and not answered for as long again: it hears us no more, or we it. */
 		if (now >= c->next_keep_alive_ns + period / 2)
 			ctrlr_request_reset(c, "keep-alive was not answered");

@@ -149,7 +149,8 @@ struct nvio_qpair {
 	uint64_t last_gate;          /* cycles */
 	uint64_t next_scan_ns;       /* when deadlines want to be looked at */
 	uint64_t dropped;            /* commands that a reset or a close took back: neither completed nor in flight */
-	uint64_t completed_seen;     /* stats.completed when last looked at: something works again */
+	uint64_t unsuccessful;       /* of stats.completed */
+	uint64_t succeeded_seen;     /* the rest of it when last looked at: something works again */
 	uint32_t aborting;           /* slots with SLOT_ABORTING */
 	uint16_t qid;
 	uint16_t size;               /* entries of the submission queue */
@@ -200,6 +201,7 @@ enum ctrlr_state {
 	CTRLR_NEW,           /* made; nothing has been sent */
 	CTRLR_PROBE,         /* registers are read: who is there, what was left behind */
 	CTRLR_SETTLE,        /* found enabled but not ready: it must become ready before it may be disabled */
+	CTRLR_FAILING,       /* given up: CC.EN = 0, and memory is let go of only when CSTS.RDY = 0 */
 	CTRLR_DISABLE,       /* CC.EN = 0, until CSTS.RDY = 0 */
 	CTRLR_ENABLE,        /* admin queue registers, CC.EN = 1, until CSTS.RDY = 1 */
 	CTRLR_IDENTIFY,      /* Identify Controller */
@@ -212,7 +214,7 @@ enum ctrlr_state {
 	CTRLR_READY,
 	CTRLR_SHUTDOWN,      /* CC.SHN = normal, until CSTS.SHST = complete */
 	CTRLR_CLOSED,
-	CTRLR_FAILED,        /* given up; `failure` says why */
+	CTRLR_FAILED,        /* given up and stopped; `failure` says why */
 	CTRLR_REMOVED,       /* reads as all-ones */
 	CTRLR_STATES
 };

@@ -46,8 +46,10 @@ static inline void op_set_cpl(struct nvio_op *op, uint64_t dw01, uint32_t sf)
 /* Hands a finished op of this queue to whom it belongs. */
 static inline void qpair_end(struct nvio_qpair *qp, struct nvio_op *op, int status)
 {
-	if (unlikely(!op->done && (op->flags & NVIO_OP_REAP)))
+	if (unlikely(!op->done && (op->flags & NVIO_OP_REAP))) {
+		op->state = OP_REAPABLE;
 		op_queue_push(&qp->reaped, op);
+	}
 	op_end(op, status);
 }
 
@@ -64,7 +66,7 @@ static ALWAYS_INLINE bool io_is_plain(const struct nvio_ns *ns, const struct nvi
 	if (unlikely(!op))
 		return false;
 	/* The subtraction turns away 0 as well. A namespace that is gone has no blocks. */
-	if (unlikely(nblocks - 1 >= ns->max_blocks || __builtin_add_overflow(lba, nblocks, &end) || end > ns->num_blocks))
+	if (unlikely(nblocks - 1 >= ns->max_blocks || __builtin_add_overflow(lba, nblocks, &end) || end > __atomic_load_n(&ns->num_blocks, __ATOMIC_ACQUIRE)))
 		return false;
 	if (unlikely(!buf || ((uintptr_t)buf & 3)))
 		return false;
@@ -117,6 +119,8 @@ static ALWAYS_INLINE int qpair_complete(struct nvio_qpair *qp, uint32_t cid, uin
 		return qpair_complete_slow(qp, slot, op, dw01, sf);
 	slot_give_back(qp, slot);
 	op_set_cpl(op, dw01, sf);
+	if (unlikely(sf))
+		qp->unsuccessful++;
 	qpair_end(qp, op, unlikely(sf) ? nvio_status_to_errno((uint16_t)sf) : 0);
 	return 1;
 }

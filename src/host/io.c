@@ -39,6 +39,8 @@ static COLD int refuse(const struct nvio_ns *ns, const struct nvio_qpair *qp, co
 			op->flags & ~flags_allowed, flags_allowed);
 	if ((op->flags & NVIO_OP_REAP) && op->done)
 		return fail(-EINVAL, "io: NVIO_OP_REAP is for ops without a callback");
+	if ((op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)
+		return fail(-EINVAL, "io: the op has ended and was not reaped yet; nvio_qpair_reap() or nvio_wait() first");
 	if (write && ns->read_only)
 		return fail(-EROFS, "io: namespace %u is write-protected", ns->nsid);
 	return fail(-EINVAL, "io: namespace %u: the op is in flight already", ns->nsid);
@@ -56,7 +58,7 @@ static bool acceptable(const struct nvio_ns *ns, const struct nvio_qpair *qp, co
 		return false;
 	if (unlikely(qp->ctrlr != ns->ctrlr || (op->flags & ~flags_allowed) || op->status == -EINPROGRESS))
 		return false;
-	if (unlikely((op->flags & NVIO_OP_REAP) && op->done))
+	if (unlikely((op->flags & NVIO_OP_REAP) && (op->done || op->state == OP_REAPABLE)))
 		return false;
 	return !write || likely(!ns->read_only);
 }
@@ -197,8 +199,8 @@ int nvio_qpair_io(struct nvio_qpair *qp, const struct nvio_sqe *cmd, void *buf, 
 		return fail(-EINVAL, "io: passthrough: a NULL argument");
 	if (!qp->ctrlr)
 		return fail(-ENODEV, "io: queue pair %u: its controller is closed", qp->qid);
-	if (op->flags & ~NVIO_OP_REAP || ((op->flags & NVIO_OP_REAP) && op->done) || nvio_op_pending(op))
-		return fail(-EINVAL, "io: passthrough: the op is in flight, or has flags %#x that are not for this operation", op->flags);
+	if (op->flags & ~NVIO_OP_REAP || ((op->flags & NVIO_OP_REAP) && (op->done || op->state == OP_REAPABLE)) || nvio_op_pending(op))
+		return fail(-EINVAL, "io: passthrough: the op is in flight or not reaped, or has flags %#x that are not for this operation", op->flags);
 	if (cmd->flags)
 		return fail(-EINVAL, "io: passthrough: FUSE and PSDT (%#x) are the library's", cmd->flags);
 	if (len > qp->ctrlr->max_transfer || (len > HOST_PAGE && ((uintptr_t)buf & 3)))
@@ -209,6 +211,7 @@ int nvio_qpair_io(struct nvio_qpair *qp, const struct nvio_sqe *cmd, void *buf, 
 		return rc;
 	io_describe(op, NULL, HOST_IO_RAW, cmd->opc, buf, 0, 0, (uint32_t)len, 0);
 	op_io(op)->sqe = *cmd;
+	memset(&op_io(op)->sqe.prp1, 0, 16); /* the data pointer is the library's */
 	qpair_submit_slow(qp, op);
 	return 0;
 }

@@ -113,8 +113,6 @@ static void ns_gone(struct nvio_ns *ns)
 	ns->num_blocks = 0;
 	ns->max_blocks = 0;
 	ns->block_size = 0;
-	alloc_free(ns->id);
-	ns->id = NULL;
 }
 
 static const struct nvio_lbaf *format_of(const struct nvio_id_ns *id)
@@ -176,7 +174,9 @@ static void ns_take(const struct nvio_ctrlr *c, struct nvio_ns *ns, const struct
 	NS_SET(ns->max_blocks, MIN(c->max_transfer >> shift, 65536u));
 	NS_SET(ns->read_only, (id->nsattr & 1) != 0);
 	NS_SET(ns->active, true);
-	NS_SET(ns->num_blocks, nvio_get_le64(id->nsze));
+	/* Last, and released: who sees blocks on another thread also sees their size. */
+	if (ns->num_blocks != nvio_get_le64(id->nsze))
+		__atomic_store_n(&ns->num_blocks, nvio_get_le64(id->nsze), __ATOMIC_RELEASE);
 }
 
 int ns_update(struct nvio_ctrlr *c, uint32_t at, const struct nvio_id_ns *id)
@@ -217,16 +217,22 @@ void ns_all_gone(struct nvio_ctrlr *c)
 		ns->ctrlr = NULL;
 }
 
+static void ns_free(struct nvio_ns *ns)
+{
+	alloc_free(ns->id);
+	alloc_free(ns);
+}
+
 void ns_free_all(struct nvio_ctrlr *c)
 {
 	ns_all_gone(c);
 	for (uint32_t i = 0; i < c->ns_count; i++)
-		alloc_free(c->ns[i]);
+		ns_free(c->ns[i]);
 	while (c->ns_old) {
 		struct nvio_ns *ns = c->ns_old;
 
 		c->ns_old = ns->next_old;
-		alloc_free(ns);
+		ns_free(ns);
 	}
 	alloc_free(c->ns);
 	c->ns = NULL;
@@ -243,9 +249,14 @@ uint32_t nvio_ctrlr_num_ns(const struct nvio_ctrlr *c)
 struct nvio_ns *nvio_ctrlr_ns(struct nvio_ctrlr *c, uint32_t nsid)
 {
 	uint32_t nn = nvio_ctrlr_num_ns(c);
-	struct nvio_ns *ns = ns_find(c, nsid, NULL);
+	struct nvio_ns *ns;
 
-	if (ns && ns->active)
+	pthread_mutex_lock(&c->lock);
+	ns = ns_find(c, nsid, NULL);
+	if (ns && !ns->active)
+		ns = NULL;
+	pthread_mutex_unlock(&c->lock);
+	if (ns)
 		return ns;
 	if (!nsid || nsid > nn)
 		fail(-EINVAL, "%s: %s: namespace %u: ids go from 1 to %u; see 'nvio list-ns'", c->ops->name, c->trid.traddr, nsid, nn);
@@ -256,10 +267,15 @@ struct nvio_ns *nvio_ctrlr_ns(struct nvio_ctrlr *c, uint32_t nsid)
 
 uint32_t nvio_ctrlr_next_ns(const struct nvio_ctrlr *c, uint32_t nsid)
 {
-	for (uint32_t i = 0; i < c->ns_count; i++)
+	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&c->lock; /* the controller is const to its user, not the lock */
+	uint32_t next = 0;
+
+	pthread_mutex_lock(lock);
+	for (uint32_t i = 0; i < c->ns_count && !next; i++)
 		if (c->ns[i]->nsid > nsid && c->ns[i]->active)
-			return c->ns[i]->nsid;
-	return 0;
+			next = c->ns[i]->nsid;
+	pthread_mutex_unlock(lock);
+	return next;
 }
 
 uint32_t nvio_ns_id(const struct nvio_ns *ns) { return ns->nsid; }
@@ -269,5 +285,5 @@ uint64_t nvio_ns_size_bytes(const struct nvio_ns *ns) { return ns->num_blocks * 
 uint32_t nvio_ns_max_transfer(const struct nvio_ns *ns) { return ns->active ? ns->max_blocks * ns->block_size : 0; }
 bool nvio_ns_is_active(const struct nvio_ns *ns) { return ns->active; }
 bool nvio_ns_is_read_only(const struct nvio_ns *ns) { return ns->read_only; }
-const struct nvio_id_ns *nvio_ns_identify(const struct nvio_ns *ns) { return ns->id; }
+const struct nvio_id_ns *nvio_ns_identify(const struct nvio_ns *ns) { return ns->active ? ns->id : NULL; }
 struct nvio_ctrlr *nvio_ns_ctrlr(const struct nvio_ns *ns) { return ns->ctrlr; }

@@ -344,6 +344,7 @@ int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op
 
 	if ((slot->flags & SLOT_BOUNCED) && reads(io) && !sf)
 		piece_gather(qp, slot, false);
+	qp->unsuccessful += sf != 0;
 	if (slot->flags & SLOT_ABORTING)
 		qp->aborting--;
 	slot->flags = 0;

@@ -15,10 +15,17 @@ static int qpair_poll_ops(struct nvio_pollable *p)
 	return nvio_qpair_poll(container_of(p, struct nvio_qpair, pollable), 0);
 }
 
+static void qpair_waited(struct nvio_pollable *p, struct nvio_op *op)
+{
+	op->state = 0;
+	op_queue_remove(&container_of(p, struct nvio_qpair, pollable)->reaped, op);
+}
+
 static const struct pollable_ops qpair_pollable_ops = {
 	.name = "queue pair",
 	.poll = qpair_poll_ops,
 	.cancel = qpair_cancel,
+	.waited = qpair_waited,
 };
 
 int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots,
@@ -134,8 +141,10 @@ int nvio_qpair_reap(struct nvio_qpair *qp, struct nvio_op **ops, uint32_t max)
 	int rc = nvio_qpair_poll(qp, 0);
 	uint32_t n = 0;
 
-	while (n < max && !op_queue_empty(&qp->reaped))
-		ops[n++] = op_queue_pop(&qp->reaped);
+	while (n < max && !op_queue_empty(&qp->reaped)) {
+		ops[n] = op_queue_pop(&qp->reaped);
+		ops[n++]->state = 0;
+	}
 	return n ? (int)n : MIN(rc, 0);
 }
 
@@ -360,7 +369,7 @@ void qpair_delete(struct nvio_qpair *qp)
 			n = qp->ops->reap(qp, 0);
 		pthread_mutex_lock(&c->lock);
 		/* Deleting the submission queue made the controller answer what was in it; those answers count, and are read. */
-		if (qp->state == QPAIR_SQ_DELETED)
+		if (qp->state == QPAIR_SQ_DELETED && !ctrlr_state_ended(ctrlr_state(c)))
 			qpair_delete_cq(qp);
 		n += ctrlr_advance(c);
 		done = delete_done(qp);
@@ -387,6 +396,9 @@ void nvio_qpair_free(struct nvio_qpair *qp)
 	else
 		env_child_remove(qp->env, &qp->orphan);
 	qpair_deliver(qp);
+	/* What nobody has reaped cannot be any more, and must not point to us. */
+	while (!op_queue_empty(&qp->reaped))
+		op_queue_pop(&qp->reaped)->state = 0;
 	qp->ops->destroy(qp);
 }
 

@@ -140,8 +140,8 @@ void qpair_tick(struct nvio_qpair *qp)
 	uint64_t now = ctrlr_now(c);
 
 	qp->last_gate = cycles();
-	if (qp->stats.completed != qp->completed_seen) {
-		qp->completed_seen = qp->stats.completed;
+	if (qp->stats.completed - qp->unsuccessful != qp->succeeded_seen) {
+		qp->succeeded_seen = qp->stats.completed - qp->unsuccessful;
 		atomic_store_explicit(&c->resets_in_row, 0, memory_order_relaxed);
 	}
 	if (now >= qp->next_scan_ns)
@@ -277,7 +277,7 @@ static void on_created(struct admin_cmd *cmd, int rc)
 		qp->create_rc = rc == -ETIMEDOUT ? rc : -EIO;
 		qp->create_cpl = cmd->op.cpl;
 		/* What was created before the refusal goes again; not when the controller was disabled, and has forgotten it. */
-		if (qp->state == QPAIR_CREATING_SQ && ctrlr_state(cmd->c) != CTRLR_DISABLE && !ctrlr_state_ended(ctrlr_state(cmd->c))) {
+		if (qp->state == QPAIR_CREATING_SQ && ctrlr_state(cmd->c) > CTRLR_DISABLE && !ctrlr_state_ended(ctrlr_state(cmd->c))) {
 			qpair_delete_cq(qp);
 			return;
 		}
@@ -324,7 +324,7 @@ void qpair_attend(struct nvio_qpair *qp)
 		qp->rare = true;
 		qp->gate |= GATE_CLOSED;
 		/* Until the controller is disabled it may still write to the buffers. */
-		again = s == CTRLR_DISABLE || s == CTRLR_SETTLE || s == CTRLR_PROBE;
+		again = s <= CTRLR_DISABLE;
 		if (!again) {
 			qpair_take_back(qp);
 			qp->state = QPAIR_NEW;

@@ -32,7 +32,9 @@ static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (c->connect_op || c->closing)
+	if (ctrlr_state(c) == CTRLR_FAILING)
+		ctrlr_set_state(c, CTRLR_FAILED); /* it does not even stop; that has been said */
+	else if (c->connect_op || c->closing)
 		ctrlr_fail(c, rc, "%s: %s: %s: %s", c->ops->name, c->trid.traddr, ctrlr_state_name(ctrlr_state(c)), why);
 	else
 		ctrlr_request_reset(c, why);
@@ -99,6 +101,15 @@ static void run_disable(struct nvio_ctrlr *c, enum ctrlr_event event)
 		ctrlr_set_state(c, CTRLR_CLOSED);
 	else
 		ctrlr_set_state(c, CTRLR_ENABLE);
+}
+
+/* Until it has stopped it may still write to the buffers of what is in flight, so nothing ends before. */
+static void run_failing(struct nvio_ctrlr *c, enum ctrlr_event event)
+{
+	if (event == CTRLR_ENTER && nvio_cc_en(c->cc))
+		write_cc(c, nvio_cc_with_en(c->cc, 0));
+	else if (event == CTRLR_POLL && !nvio_csts_rdy((uint32_t)reg_read(c, NVIO_REG_CSTS, 4)))
+		ctrlr_set_state(c, CTRLR_FAILED);
 }
 
 static void run_enable(struct nvio_ctrlr *c, enum ctrlr_event event)
@@ -317,7 +328,7 @@ static void run_ended(struct nvio_ctrlr *c, enum ctrlr_event event)
 /* ---- the table ---- */
 
 #define TO(s) (1u << (s))
-#define ENDINGS (TO(CTRLR_FAILED) | TO(CTRLR_REMOVED))
+#define ENDINGS (TO(CTRLR_FAILING) | TO(CTRLR_REMOVED))
 #define AGAIN   (ENDINGS | TO(CTRLR_DISABLE)) /* a reset, or a close, may come at any time */
 
 enum deadline {
@@ -325,6 +336,7 @@ enum deadline {
 	DEADLINE_CAP_TO,  /* what the controller says it needs to become ready or stop */
 	DEADLINE_RTD3E,   /* ... to shut down */
 	DEADLINE_OPTION,  /* state_timeout_ms */
+	DEADLINE_STOP,    /* the longer of the two: there is no harm in waiting, and some in not */
 };
 
 static const struct state {
@@ -337,6 +349,7 @@ static const struct state {
 	[CTRLR_NEW] = { "new", NULL, DEADLINE_NONE, TO(CTRLR_PROBE) | TO(CTRLR_CLOSED), NULL },
 	[CTRLR_PROBE] = { "probing", run_probe, DEADLINE_OPTION, AGAIN | TO(CTRLR_SETTLE), NULL },
 	[CTRLR_SETTLE] = { "settling", run_settle, DEADLINE_CAP_TO, AGAIN, "CSTS.RDY = 1 after an earlier CC.EN = 1" },
+	[CTRLR_FAILING] = { "failing", run_failing, DEADLINE_STOP, TO(CTRLR_FAILED) | TO(CTRLR_REMOVED), "CSTS.RDY = 0" },
 	[CTRLR_DISABLE] = { "disabling", run_disable, DEADLINE_CAP_TO, AGAIN | TO(CTRLR_ENABLE) | TO(CTRLR_CLOSED), "CSTS.RDY = 0" },
 	[CTRLR_ENABLE] = { "enabling", run_enable, DEADLINE_CAP_TO, AGAIN | TO(CTRLR_IDENTIFY), "CSTS.RDY = 1" },
 	[CTRLR_IDENTIFY] = { "identifying", run_identify, DEADLINE_OPTION, AGAIN | TO(CTRLR_SET_QUEUES), "Identify Controller" },
@@ -369,6 +382,8 @@ static uint64_t state_deadline(const struct nvio_ctrlr *c, enum deadline kind, u
 		return UINT64_MAX;
 	if (kind == DEADLINE_CAP_TO) /* units of 500 ms, 0-based in effect: a controller may say 0 and still need a moment */
 		ms = MAX(nvio_cap_to(c->cap), 1u) * 500ull;
+	else if (kind == DEADLINE_STOP)
+		ms = MAX(ms, MAX(nvio_cap_to(c->cap), 1u) * 500ull);
 	else if (kind == DEADLINE_RTD3E && nvio_get_le32(c->id.rtd3e))
 		ms = DIV_ROUND_UP(nvio_get_le32(c->id.rtd3e), 1000u) + 500;
 	return now + ms * NS_PER_MS;
@@ -381,7 +396,7 @@ void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to)
 
 	invariant(states[from].next & TO(to));
 	log_msg(&c->env->log, NVIO_LOG_INFO, "%s: %s: %s -> %s", c->ops->name, c->trid.traddr, states[from].name, states[to].name);
-	if (to == CTRLR_DISABLE || to == CTRLR_SHUTDOWN || ctrlr_state_ended(to))
+	if (to == CTRLR_FAILING || to == CTRLR_DISABLE || to == CTRLR_SHUTDOWN || ctrlr_state_ended(to))
 		atomic_store_explicit(&c->up, false, memory_order_relaxed);
 	atomic_store_explicit(&c->state, to, memory_order_release);
 	c->state_since_ns = now;
@@ -417,17 +432,15 @@ void ctrlr_fail(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (ctrlr_state_ended(ctrlr_state(c)))
+	if (ctrlr_state_ended(ctrlr_state(c)) || ctrlr_state(c) == CTRLR_FAILING)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(c->failure, sizeof(c->failure), fmt, ap);
 	va_end(ap);
 	c->failure_rc = rc;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
-	/* Whatever it is doing, it is to stop; it may be past hearing. */
-	if (nvio_cc_en(c->cc))
-		write_cc(c, c->cc & ~1u);
-	ctrlr_set_state(c, CTRLR_FAILED);
+	qpair_stale_all(c);
+	ctrlr_set_state(c, CTRLR_FAILING);
 }
 
 void ctrlr_removed(struct nvio_ctrlr *c)
@@ -450,7 +463,7 @@ void ctrlr_begin_reset(struct nvio_ctrlr *c, enum nvio_log_level level, const ch
 
 void ctrlr_request_reset(struct nvio_ctrlr *c, const char *why)
 {
-	if (ctrlr_state_ended(ctrlr_state(c)) || c->closing)
+	if (ctrlr_state_ended(ctrlr_state(c)) || ctrlr_state(c) == CTRLR_FAILING || c->closing)
 		return;
 	if (atomic_fetch_add_explicit(&c->resets_in_row, 1, memory_order_relaxed) >= c->opts.max_resets) {
 		ctrlr_fail(c, -EIO, "%s: %s: given up after %u resets in a row; the last because %s", c->ops->name, c->trid.traddr,

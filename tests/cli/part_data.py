@@ -115,7 +115,7 @@ def a_reader_that_goes_away(tool):
     child.stdout.close()
     words = child.stderr.read().decode()
     same(child.wait(60), 1)
-    check('standard output: Broken pipe' in words, words)
+    check(words.endswith('standard output: Broken pipe\n'), words)
 
 
 def both_to_standard_output_is_refused(tool):
@@ -169,6 +169,25 @@ def faults_of_the_drive_are_told(tool):
     check('nvio: read: ' in done.err and 'the device is gone' in done.err, done.err)
 
 
+def a_deadline_is_kept_and_told(tool):
+    put('in', noise(512))
+    late, lost = 'loop:ram:8M?fault=delay:us=10000000:opcode=%d:count=1', 'loop:ram:8M?fault=lose:opcode=%d:count=1'
+    for name, opcode in (('read', 2), ('write', 1), ('compare', 5)):
+        args = ['-c', '1', '-d', 'out'] if name == 'read' else ['-d', 'in']
+        start = time.monotonic()
+        done = tool.run(name, late % opcode, '--timeout', 100, *args, status=1)
+        check(time.monotonic() - start < 8, 'it took as long as without')
+        check('1 blocks from block 0 on: timed out' in done.err and 'it had 100 ms' in done.err, done.err)
+        check('was reset' not in done.err, done.err)
+        done = tool.run(name, lost % opcode, '--timeout', 100, *args, status=1)
+        check('it had 100 ms, and the controller was reset' in done.err, done.err)
+    done = tool.run('perf', lost % 2, '--timeout', 100, '--ios', 10, '-o', 'json', status=1)
+    same(done.json()['errors'], 1)
+    check('read at block' in done.err and 'it had 100 ms' in done.err, done.err)
+    # One that is long enough changes nothing.
+    tool.run('read', 'loop:ram:8M?fault=delay:opcode=2:us=1000', '--timeout', 20000, '-d', 'out')
+
+
 def a_namespace_of_several(tool):
     form = 'loop:disk.img?ns=2&size=4M'
     tool.run('write', form, '-n', '2', stdin=noise(5000))
@@ -204,4 +223,4 @@ TESTS += [(f.__name__.replace('_', ' '), f) for f in (
     a_part_of_a_file, blocks_are_counted_from_one, nothing_is_not_much, read_goes_on_to_the_end, every_depth_moves_the_same,
     a_pipe_in_small_pieces, a_reader_that_takes_its_time, a_reader_that_goes_away, both_to_standard_output_is_refused,
     count_and_size_exclude_each_other, compare_tells_where, a_file_that_is_too_short, faults_of_the_drive_are_told,
-    a_namespace_of_several, a_kill_loses_nothing_that_was_flushed)]
+    a_deadline_is_kept_and_told, a_namespace_of_several, a_kill_loses_nothing_that_was_flushed)]

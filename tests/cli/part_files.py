@@ -19,7 +19,7 @@ def refused(setup, words, device='loop:disk.img'):
 
 
 REFUSED = [
-    ('is missing', lambda: None, "no image disk.img; to make one, say how large: 'loop:disk.img?size=SIZE'"),
+    ('is missing', lambda: None, "there is no image disk.img: to make one, say how large: 'loop:disk.img?size=SIZE'"),
     ('is empty', lambda: put('disk.img', b''), 'empty'),
     ('is shorter than a block', lambda: put('disk.img', bytes(511)), '511 bytes'),
     ('is not a multiple of the block', lambda: put('disk.img', bytes(1000)), '1000 bytes'),
@@ -28,6 +28,44 @@ REFUSED = [
     ('leads nowhere', lambda: os.symlink('nowhere', 'disk.img'), 'disk.img'),
     ('leads to itself', lambda: os.symlink('disk.img', 'disk.img'), 'disk.img'),
 ]
+
+
+def the_file_that_is_missing_is_named(tool):
+    tool.run('flush', 'loop:disk.img?ns=3&size=3M')
+    os.unlink('disk.img.3')
+    done = tool.run('flush', 'loop:disk.img?ns=3', status=1)
+    check('disk.img.3: No such file' in done.err and 'there is no image' not in done.err, done.err)
+
+
+def a_missing_folder_is_no_matter_of_size(tool):
+    for device in ('loop:nodir/disk.img', 'loop:nodir/disk.img?ns=2'):
+        done = tool.run('flush', device, status=1)
+        check('nodir/disk.img: No such file' in done.err and 'size=' not in done.err, done.err)
+    done = tool.run('write', 'loop:nodir/disk.img', '-d', put('in', b'x'), status=1)
+    check('no image nodir/disk.img, and it cannot be made: No such file' in done.err, done.err)
+
+
+def a_failed_write_leaves_no_image(tool):
+    put('in', noise(1000))
+    for device, args, words in (
+            ('loop:disk.img', ['-n', 9], '9'),
+            ('loop:disk.img', ['-z', 2000], 'in has 1000 bytes, and 2000 are asked for'),
+            ('loop:disk.img', ['-c', 2], 'in has 1000 bytes, and 1024 are asked for'),
+            ('loop:disk.img?size=1M', ['-z', 2000], 'in has 1000 bytes, and 2000 are asked for'),
+            ('loop:disk.img?size=1M', ['-c', 2], 'in has 1000 bytes, and 1024 are asked for'),
+            ('loop:disk.img?bs=1000', [], '1000'),
+            ('loop:disk.img?fault=status:opcode=1:sf=0x280', [], 'SC 80h')):
+        done = tool.run('write', device, '-d', 'in', *args, status=1)
+        check(words in done.err, done.err)
+        same(sorted(os.listdir('.')), ['in'], 'the folder after %s %s' % (device, args))
+    # Of this one a part has been written.
+    put('in', noise(3 * MIB))
+    tool.run('write', 'loop:disk.img?fault=status:opcode=1:sf=0x280:skip=1', '-d', 'in', '--qd', 1, status=1)
+    same(get('disk.img')[:MIB], noise(3 * MIB)[:MIB], 'what was written')
+    # And this one was there before.
+    put('disk.img', b'x' * MIB)
+    tool.run('write', 'loop:disk.img', '-d', 'in', '-n', 9, status=1)
+    same(get('disk.img'), b'x' * MIB, 'the image that was there')
 
 
 def write_makes_a_missing_image(tool):
@@ -186,6 +224,8 @@ def a_full_disk_under_the_image(tool):
     status, _, err = in_a_small_file_system(tool, 'NVIO write "loop:small/disk.img?size=64M" -d in')
     same(status, 1, err)
     check(err.startswith('nvio: write: ') and err.count('\n') <= 2, err)
+    check('loop:small/disk.img?size=64M: the file system that holds its image small/disk.img is full' in err
+          and 'make room there' in err, err)
 
 
 def a_full_disk_under_the_output(tool):
@@ -255,6 +295,7 @@ def closed_descriptors_do_not_reach_the_image(tool):
 TESTS = [('an image that ' + name, refused(setup, words)) for name, setup, words in REFUSED]
 TESTS += [('a disk that is read-only or in no folder', refused(lambda: None, 'nodir', 'loop:nodir/disk.img?size=1M'))]
 TESTS += [(f.__name__.replace('_', ' '), f) for f in (
+    the_file_that_is_missing_is_named, a_missing_folder_is_no_matter_of_size, a_failed_write_leaves_no_image,
     write_makes_a_missing_image, it_makes_room_for_the_start, a_name_with_odd_characters, a_pipe_does_not_say_how_large,
     an_image_that_is_too_small, a_pipe_that_does_not_end, starts_and_sizes_beyond_the_end, sources_that_are_none,
     outputs_that_are_none, the_image_is_not_its_own_output, a_read_only_drive, a_file_without_write_permission, an_image_in_use,

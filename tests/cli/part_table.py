@@ -20,6 +20,7 @@ LINES = [
     ('list without devices says why it is empty', ['list'], 0, r'^Device +Serial', r'PCI functions are not searched for'),
     ('list tells a device', ['list', RAM], 0, r'loop:ram:64M +\S+ +nvio software drive +1 +64\.00 MiB +512', None),
     ('list goes on after a bad device', ['list', 'loop:nope.img', RAM], 1, r'64\.00 MiB', r'no image nope\.img'),
+    ('list has no head over failures alone', ['list', 'loop:nope.img'], 1, None, r'no image nope\.img'),
     ('list tells every namespace', ['list', RAM + '?ns=2&bs=4096'], 0, r' 1 +32\.00 MiB +4096.*\n.* 2 +32\.00 MiB', None),
     ('id-ctrl', ['id-ctrl', RAM], 0, r'vid +: 0.*\nssvid', None),
     ('id-ctrl explains bits', ['id-ctrl', RAM, '-v'], 0, r'oncs +: 0x\w+\n +bit \d+: \w', None),
@@ -55,6 +56,8 @@ LINES = [
     ('get-feature, a bad choice', ['get-feature', RAM, '-f', '1', '-s', '4'], 2, None, r'0 to 3'),
     ('flush', ['flush', RAM], 0, r'^namespace 1 flushed\n$', None),
     ('dsm', ['dsm', RAM, '--ad', '-s', '0,8,0x10', '-b', '8,8,1'], 0, r'17 blocks', None),
+    ('dsm of one range', ['dsm', RAM, '--ad', '-s', '100', '-b', '8'], 0, r'^deallocated: 8 blocks from block 100 on\n$', None),
+    ('dsm of two ranges', ['dsm', RAM, '--ad', '-s', '0,100', '-b', '8,8'], 0, r'^deallocated: 16 blocks in 2 ranges\n$', None),
     ('dsm without --ad', ['dsm', RAM, '-s', '0', '-b', '8'], 2, None, r'--ad is missing'),
     ('dsm with unequal lists', ['dsm', RAM, '-d', '--slbs=0,1', '--blocks=8'], 2, None, r'pairs'),
     ('dsm with an empty list', ['dsm', RAM, '-d', '-s', '', '-b', ''], 2, None, r'not a number'),
@@ -113,6 +116,7 @@ LINES = [
     ('a size that overflows', ['perf', RAM, '--size', '99999999999P'], 2, None, r'too large'),
     ('a queue depth of 0', ['perf', RAM, '--qd', '0'], 2, None, r'1 to 4096'),
     ('a queue depth of 4097', ['perf', RAM, '--qd', '4097'], 2, None, r'1 to 4096'),
+    ('no milliseconds at all', ['read', RAM, '--timeout', '0'], 2, None, r'--timeout: 0 is out of range'),
     ('no time at all', ['perf', RAM, '--time', '0'], 2, None, r'seconds above 0'),
     ('a time that is none', ['perf', RAM, '--time', 'nan'], 2, None, r'seconds above 0'),
     ('a time and a count', ['perf', RAM, '--time', '1', '--ios', '1'], 2, None, r'exclude'),
@@ -129,8 +133,12 @@ LINES = [
 
 DEVICES = [
     ('is empty', '', 2, r'trtype'),
-    ('is a word', 'foo', 2, r"'foo'"),
-    ('is a path', '/dev/nvme0n1', 2, r'/dev/nvme0n1'),
+    ('is a word', 'foo', 2, r"'foo'.*did you mean loop:foo\?"),
+    ('is a file in this folder', './ok', 2, r"'\./ok'.*did you mean loop:\./ok\?"),
+    ('is a path with options', 'disk.img?size=1G', 2, r'did you mean loop:disk\.img\?size=1G\?'),
+    ('is memory without its transport', 'ram:64M', 2, r'did you mean loop:ram:64M\?'),
+    ('is a path', '/dev/nvme0n1', 2, r'/dev/nvme0n1.*devices of the kernel are not reachable by this release'),
+    ('is a name of the kernel', 'nvme0', 2, r'nvme0.*devices of the kernel are not reachable by this release'),
     ('is cut short', 'loop:', 2, r'traddr'),
     ('has no address', 'trtype:LOOP', 2, r'traddr'),
     ('has an unknown transport', 'trtype:XYZ traddr:1', 2, r'XYZ'),
@@ -163,7 +171,7 @@ JSON = {
     'write': ([RAM], ['bytes', 'flushed']),
     'compare': ([RAM], ['bytes', 'equal']),
     'flush': ([RAM], ['nsid', 'flushed']),
-    'dsm': ([RAM, '--ad', '-s', '0', '-b', '1'], ['start_block', 'blocks']),
+    'dsm': ([RAM, '--ad', '-s', '0', '-b', '1'], ['ranges', 'blocks']),
     'write-zeroes': ([RAM, '-c', '1'], ['start_block', 'blocks']),
     'admin-passthru': ([RAM, '-O', '6', '--cdw10', '1', '-r', '-l', '4096'], ['opcode', 'command', 'result', 'data']),
     'perf': ([RAM, '--ios', '100'], ['iops', 'bw_bytes', 'lat_ns', 'ios', 'errors', 'device', 'rw', 'qd', 'bs', 'time_s']),
@@ -270,6 +278,11 @@ def passthrough_data_goes_both_ways(tool):
     check('success' in done.out)
 
 
+def dsm_json_tells_every_range(tool):
+    same(tool.run('dsm', RAM, '--ad', '-s', '0,100', '-b', '8,9', '-o', 'json').json(),
+         {'ranges': [{'start_block': 0, 'blocks': 8}, {'start_block': 100, 'blocks': 9}], 'blocks': 17})
+
+
 def lost_output_is_a_failure(tool):
     with open('/dev/full', 'wb') as full:
         done = tool.run('id-ctrl', RAM, status=1, stdout=full)
@@ -282,4 +295,4 @@ TESTS += [('JSON of ' + name, valid_json(name, *JSON[name])) for name in SUBCOMM
 TESTS += [('help and manual page of ' + name, help_of(name)) for name in SUBCOMMANDS]
 TESTS += [(f.__name__.replace('_', ' '), f) for f in (
     list_json_is_like_nvme_clis, json_and_text_tell_the_same, an_empty_error_log_has_its_entries,
-    odd_text_in_a_device_is_still_json, passthrough_data_goes_both_ways, lost_output_is_a_failure)]
+    odd_text_in_a_device_is_still_json, passthrough_data_goes_both_ways, dsm_json_tells_every_range, lost_output_is_a_failure)]

@@ -13,6 +13,7 @@
 #define FILE_STEP_MAX	  (1u << 30) /* bytes of one system call */
 #define FILE_STEP_IOVCNT  64u
 #define FILE_BOUNCE_BYTES (128u * 1024) /* a multiple of the largest block */
+#define FILE_AGAIN_MAX	  200u		/* refusals in a row ("try again") before an I/O fails */
 
 struct file_bdev;
 
@@ -67,13 +68,16 @@ struct file_progress {
 	uint32_t iov_index;
 	uint32_t step_len; /* bytes under way */
 	int32_t status;	   /* the engine's */
-	uint16_t slot;	   /* the engine's */
+	uint8_t slot;	   /* the engine's */
 	uint8_t phase;	   /* the engine's */
+	uint8_t agains;	   /* refusals in a row; see file_again() */
 	bool bounced;	   /* `bounce` is in use by this step */
 };
 
 nvio_static_assert(
 	sizeof(struct file_progress) <= sizeof(((struct nvio_bdev_io *)0)->module), "no allocation per I/O");
+nvio_static_assert(FILE_CHANNEL_DEPTH <= UINT8_MAX, "slot");
+nvio_static_assert(FILE_AGAIN_MAX <= UINT8_MAX, "agains");
 
 static inline struct file_progress *file_progress(struct nvio_bdev_io *io)
 {
@@ -97,10 +101,16 @@ unsigned file_step(const struct file_bdev *f, const struct nvio_bdev_io *io, str
 
 /*
  * The step has ended with `res`: bytes, or -errno. 0: it is all done; 1: there is more; -errno: the status of
- * the I/O. Interrupted steps are to be tried again.
+ * the I/O. Steps are to be tried again as file_again() says.
  */
 int file_step_done(
 	const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p, int64_t res);
+
+/*
+ * Whether a step that ended with `res` is to be tried again as it was: always when a signal interrupted it,
+ * and FILE_AGAIN_MAX times in a row when the kernel refused or cancelled it. Once per step.
+ */
+bool file_again(struct file_progress *p, int64_t res);
 
 /* What the user is told of a system call's -errno. */
 int file_status(int64_t res);

@@ -61,7 +61,8 @@ static int check_type(const struct file_bdev *f, mode_t mode)
 				 : "special file");
 }
 
-/* Looks before it opens: opening a tape or a pipe has effects of its own. */
+/* Looks before it opens: opening a tape or a pipe has effects of its own. Should one take the place of the
+ * file in between, O_NONBLOCK keeps the open from waiting. */
 static int open_existing(struct file_bdev *f)
 {
 	struct stat st;
@@ -90,6 +91,17 @@ static int open_or_create(struct file_bdev *f, const struct nvio_bdev_file_opts 
 	if (f->fd < 0)
 		return file_fail(f, "create", errno);
 	f->created = true;
+	return 0;
+}
+
+/* O_NONBLOCK was for the open only: left on, io_uring of some kernels (5.1 to 5.18) answers I/O that would
+ * have to wait with -EAGAIN. */
+static int make_blocking(const struct file_bdev *f)
+{
+	int flags = fcntl(f->fd, F_GETFL);
+
+	if (flags < 0 || fcntl(f->fd, F_SETFL, flags & ~O_NONBLOCK))
+		return file_fail(f, "turn O_NONBLOCK off for", errno);
 	return 0;
 }
 
@@ -228,6 +240,9 @@ static int file_setup(struct file_bdev *f, const struct nvio_bdev_file_opts *opt
 	if (rc)
 		return rc;
 	f->block_device = S_ISBLK(st.st_mode);
+	rc = make_blocking(f);
+	if (rc)
+		return rc;
 	rc = lock_image(f);
 	if (rc)
 		return rc;

@@ -123,10 +123,20 @@ int file_status(int64_t res)
 	}
 }
 
+bool file_again(struct file_progress *p, int64_t res)
+{
+	if (res == -EINTR)
+		return true;
+	if (res == -EAGAIN || res == -ECANCELED)
+		return p->agains++ < FILE_AGAIN_MAX;
+	p->agains = 0;
+	return false;
+}
+
 int file_step_done(
 	const struct file_bdev *f, const struct nvio_bdev_io *io, struct file_progress *p, int64_t res)
 {
-	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
+	if (file_again(p, res))
 		return 1;
 	if (res < 0)
 		return file_status(res);

@@ -29,7 +29,7 @@ struct uring_channel {
 	uint32_t idle;	    /* polls in a row that reaped nothing */
 	bool asleep;	    /* the poller rests, and the thread watches the ring's descriptor */
 	bool was_full;	    /* somebody was sent away and waits for nvio_bdev_channel_ready() */
-	uint16_t free_slots[FILE_CHANNEL_DEPTH];
+	uint8_t free_slots[FILE_CHANNEL_DEPTH];
 	uint32_t free_slot_count;
 	struct iovec (*vecs)[FILE_STEP_IOVCNT]; /* by slot: must last until the kernel has read them */
 	unsigned char *bounces;
@@ -180,7 +180,7 @@ static int other_done(struct nvio_bdev_io *io, int res)
 {
 	struct file_progress *p = file_progress(io);
 
-	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
+	if (file_again(p, res))
 		return 1;
 	if (io->type == NVIO_BDEV_IO_WRITE_ZEROES && res == -EOPNOTSUPP && p->phase == PHASE_FIRST) {
 		p->phase = PHASE_PUNCH;
@@ -265,14 +265,14 @@ static int uring_poll(void *arg)
 		nvio_bdev_channel_ready(c);
 	}
 	/* It fails when memory is short, or the kernel wants its completions taken first; the next poll tries
-	 * again. */
+	 * again, so there must be one: of entries that the kernel has not taken, the ring tells nothing. */
 	if (io_uring_sq_ready(&c->ring))
 		n += io_uring_submit(&c->ring) > 0;
 	if (!c->in_flight)
 		nvio_poller_pause(c->poller);
 	else if (n)
 		c->idle = 0;
-	else if (++c->idle >= IDLE_BEFORE_SLEEP)
+	else if (++c->idle >= IDLE_BEFORE_SLEEP && !io_uring_sq_ready(&c->ring))
 		sleep_on_ring(c);
 	return (int)n;
 }
@@ -305,7 +305,7 @@ static int uring_channel_create(struct file_bdev *f, void *channel, struct nvio_
 	c->f = f;
 	c->thread = thread;
 	op_queue_init(&c->starved);
-	for (uint16_t i = 0; i < FILE_CHANNEL_DEPTH; i++)
+	for (uint8_t i = 0; i < FILE_CHANNEL_DEPTH; i++)
 		c->free_slots[c->free_slot_count++] = i;
 	c->vecs = alloc_array(FILE_CHANNEL_DEPTH, sizeof(*c->vecs));
 	if (!c->vecs)

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The file device at work: engines and their fallback, full disks, and a file that is cut under us. */
+#include "forbid.h"
 #include "image.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -98,22 +95,7 @@ static void direct_io_is_used_where_the_file_system_takes_it(void **state)
 	disk_close(&d);
 }
 
-/* In the child: io_uring_setup(2) answers `err`, as in a container or behind a sysctl. */
-static void forbid_io_uring(int err)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		_exit(77);
-}
-
-/* 0: as it should be; 1: not; 77: seccomp cannot be had. */
+/* 0: as it should be; 1: not; EXIT_SKIP: seccomp cannot be had. */
 static int fallback_child(const char *path, int err)
 {
 	struct nvio_bdev_file_opts o = opts_for("f", path);
@@ -125,7 +107,8 @@ static int fallback_child(const char *path, int err)
 	struct nvio_env *env;
 	const char *engine;
 
-	forbid_io_uring(err);
+	/* As in a container or behind a sysctl. */
+	forbid_call(SYS_io_uring_setup, err);
 	if (nvio_env_open(NULL, &env) || nvio_thread_create(env, NULL, &thread) || nvio_thread_attach(thread))
 		return 2;
 	o.engine = NVIO_BDEV_FILE_IO_URING;
@@ -164,7 +147,7 @@ static void where_io_uring_is_forbidden_threads_take_over(void **state)
 			_exit(fallback_child(path, errors[i]));
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFEXITED(status));
-		if (WEXITSTATUS(status) == 77) {
+		if (WEXITSTATUS(status) == EXIT_SKIP) {
 			print_message("# seccomp cannot be had here\n");
 			skip();
 		}

@@ -2,6 +2,7 @@
 /* Opening an image: wrong ones, new ones, locked ones, and what a failed attempt leaves behind. */
 #include "image.h"
 
+#include <dirent.h>
 #include <sys/file.h>
 
 static void a_wrong_image_is_refused_with_its_path_and_a_remedy(void **state)
@@ -193,6 +194,68 @@ static void a_second_writer_is_kept_out_and_readers_share(void **state)
 	assert_ok(nvio_bdev_file_create(f->env, &o));
 }
 
+/* The flags of the one descriptor that this process has of the file. */
+static int open_flags_of(const char *path)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct stat wanted, st;
+	struct dirent *entry;
+	int flags = -1;
+
+	assert_non_null(dir);
+	assert_ok(stat(path, &wanted));
+	while ((entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] == '.' || fstat(fd, &st) || st.st_dev != wanted.st_dev ||
+			st.st_ino != wanted.st_ino)
+			continue;
+		assert_int_equal(flags, -1);
+		flags = fcntl(fd, F_GETFL);
+	}
+	assert_ok(closedir(dir));
+	assert_int_not_equal(flags, -1);
+	return flags;
+}
+
+static void the_descriptor_of_an_image_blocks(void **state)
+{
+	static const struct {
+		const char *file;
+		bool create, read_only, no_direct;
+	} cases[] = {
+		{ "old", false, false, false },
+		{ "old", false, false, true },
+		{ "old", false, true, false },
+		{ "old", false, true, true },
+		{ "new", true, false, false },
+	};
+	struct fixture *f = *state;
+
+	make_image(f, "old", 1 << 20, 0600);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct nvio_bdev_file_opts o = opts_for("f", path_of(f, cases[i].file));
+		bool direct;
+		struct disk d;
+		int flags;
+
+		o.block_size = 4096;
+		o.num_blocks = 256;
+		o.create = cases[i].create;
+		o.read_only = cases[i].read_only;
+		o.no_direct = cases[i].no_direct;
+		assert_ok(nvio_bdev_file_create(f->env, &o));
+		d = disk_open(f, "f", 0);
+		assert_ok(nvio_bdev_file_engine(d.bdev, NULL, &direct));
+		flags = open_flags_of(o.path);
+		assert_false(flags & O_NONBLOCK);
+		assert_int_equal(!!(flags & O_DIRECT), direct);
+		assert_int_equal(flags & O_ACCMODE, cases[i].read_only ? O_RDONLY : O_RDWR);
+		disk_close(&d);
+		delete_device(f, "f");
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -202,6 +265,7 @@ int main(void)
 		fixture_test(an_image_is_created_extended_and_keeps_its_uuid),
 		fixture_test(a_failed_create_takes_the_new_file_back),
 		fixture_test(a_second_writer_is_kept_out_and_readers_share),
+		fixture_test(the_descriptor_of_an_image_blocks),
 	};
 
 	return cmocka_run_group_tests_name("bdev/image", tests, NULL, NULL);

@@ -74,6 +74,8 @@ static void a_settling_controller_is_not_disabled_before_its_time_is_up(void **s
 	assert_int_equal(o.done, 0);
 	assert_int_equal(f.b.write_count, 0);
 	fix_run(1, 1);
+	assert_string_equal(nvio_ctrlr_state(f.c), "failing");
+	fix_run(1, 0);
 	assert_int_equal(o.done, 1);
 	assert_int_equal(o.status, -ETIMEDOUT);
 }
@@ -95,6 +97,7 @@ static void deadlines_follow_cap_to(void **state)
 		fix_run(1, ms * MS - 1);
 		assert_int_equal(o.done, 0);
 		fix_run(1, 1);
+		fix_run(1, 0);
 		assert_int_equal(o.status, -ETIMEDOUT);
 		assert_true(strstr(nvio_ctrlr_failure(f.c), "enabling") != NULL);
 		assert_int_equal(nvio_ctrlr_poll(f.c), -EIO);
@@ -193,6 +196,7 @@ static void a_step_has_state_timeout_ms(void **state)
 		fix_run(1, 777 * MS - 1);
 		assert_int_equal(o.done, 0);
 		fix_run(1, 1);
+		fix_run(1, 0);
 		assert_int_equal(o.done, 1);
 		assert_int_equal(o.status, -ETIMEDOUT);
 		nvio_ctrlr_close(f.c);

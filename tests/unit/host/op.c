@@ -423,11 +423,31 @@ static void canceled_ops_are_reaped_too(void **state)
 	assert_int_equal(op.status, -ECANCELED);
 }
 
+static void waiting_for_an_op_takes_it_out_of_what_is_reaped(void **state)
+{
+	struct nvio_op a = NVIO_OP(NULL), b = NVIO_OP(NULL), *got[2];
+
+	a.flags = b.flags = NVIO_OP_REAP;
+	assert_int_equal(nvio_ns_read(f.ns, f.qp, f.buf, 0, 1, &a), 0);
+	assert_int_equal(nvio_ns_read(f.ns, f.qp, f.buf, 1, 1, &b), 0);
+	assert_int_equal(nvio_wait(&a), 0);
+	assert_int_equal(nvio_op_pending(&b), 0);
+	/* One that has ended and was not reaped is not the caller's yet. */
+	assert_int_equal(nvio_ns_read(f.ns, f.qp, f.buf, 1, 1, &b), -EINVAL);
+	assert_errmsg("reap");
+	assert_int_equal(nvio_qpair_reap(f.qp, got, 2), 1);
+	assert_ptr_equal(got[0], &b);
+	assert_int_equal(nvio_await(nvio_ns_read(f.ns, f.qp, f.buf, 1, 1, &b), &b), 0);
+	assert_int_equal(nvio_wait(&b), 0);
+	assert_int_equal(nvio_qpair_reap(f.qp, got, 2), 0);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, fix_setup_connected, fix_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CONNECTED(waiting_for_an_op_takes_it_out_of_what_is_reaped),
 		CONNECTED(a_refused_submit_leaves_the_op_untouched),
 		CONNECTED(flags_without_a_use_are_refused),
 		CONNECTED(an_op_in_flight_is_refused),

@@ -475,6 +475,31 @@ static void a_wrong_phase_is_no_completion(void **state)
 }
 
 #define TEST(test)      cmocka_unit_test_setup_teardown(test, fix_setup, fix_teardown)
+static void nothing_ends_before_a_failed_controller_has_stopped(void **state)
+{
+	struct nvio_ctrlr_opts opts;
+	struct fix_op o;
+
+	nvio_ctrlr_opts_init(&opts);
+	opts.max_resets = 0;
+	opts.keep_alive_timeout_ms = 0;
+	fix_connect(&opts);
+	f.hold_io = true;
+	f.b.never_stop = true;
+	fix_op_init(&o);
+	o.op.timeout_us = 1000;
+	assert_int_equal(nvio_ns_read(f.ns, f.qp, f.buf, 0, 1, &o.op), 0);
+	fix_run(40, 100 * MS);
+	/* It may still write to the buffer, whatever we have decided about it. */
+	assert_string_equal(nvio_ctrlr_state(f.c), "failing");
+	assert_int_equal(o.done, 0);
+	f.b.csts &= ~1u;
+	fix_run(5, MS);
+	assert_string_equal(nvio_ctrlr_state(f.c), "failed");
+	assert_int_equal(o.done, 1);
+	assert_int_equal(o.status, -ETIMEDOUT);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, fix_setup_connected, fix_teardown)
 
 int main(void)
@@ -492,6 +517,7 @@ int main(void)
 		CONNECTED(resets_in_a_row_end_in_failure_of_everything_once),
 		CONNECTED(io_that_succeeds_between_makes_resets_start_from_one),
 		CONNECTED(a_reset_that_fails_midway_is_begun_again),
+		TEST(nothing_ends_before_a_failed_controller_has_stopped),
 		TEST(a_reset_that_never_ends_fails),
 		CONNECTED(a_queue_refused_after_a_reset_is_dead_and_says_so),
 		CONNECTED(removal_ends_everything_once),
