@@ -15,8 +15,12 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "bdev/modules/file.h"
 #include "bdev/uuid.h"
+
+#define LOCK_TRIES    50
+#define LOCK_RETRY_NS (10 * NS_PER_MS)
 
 #define DIRECT_ALIGN_MIN 512u
 #define DIRECT_ALIGN_MAX 4096u
@@ -105,12 +109,19 @@ static int make_blocking(const struct file_bdev *f)
 	return 0;
 }
 
+/*
+ * A process that was killed with I/O in its ring is gone before the kernel has let go of its files, and with them of the
+ * lock: so it is asked for again for a moment before somebody is said to hold it.
+ */
 static int lock_image(const struct file_bdev *f)
 {
-	if (!flock(f->fd, (f->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return file_fail(f, "lock", errno);
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(f->fd, (f->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return file_fail(f, "lock", errno);
+		sleep_ns(LOCK_RETRY_NS);
+	}
 	return fail(-EBUSY,
 		"bdev: file: %s is locked: another device or process uses it; close it there, or make a copy",
 		f->path);
