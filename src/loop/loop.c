@@ -7,11 +7,20 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fail.h"
+#include "base/op.h"
 #include "loop/port.h"
+
+#define PATIENCE_NS NS_PER_S /* how long a target may take to be quiet before it is complained about */
 
 /* Its address says which OS thread runs a kick. */
 static _Thread_local char this_thread;
+
+static bool kicks_here(struct loop_port *port)
+{
+	return __atomic_load_n(&port->kicker, __ATOMIC_RELAXED) == &this_thread;
+}
 
 static struct loop_port *find(struct loop_registry *registry, const char *name)
 {
@@ -49,20 +58,19 @@ static void leave(struct loop_port *port, bool *side)
 	pthread_mutex_unlock(&registry->lock);
 	if (!last)
 		return;
-	if (__atomic_load_n(&port->kicker, __ATOMIC_RELAXED) == &this_thread)
+	if (kicks_here(port))
 		port->free_after_kick = true;
 	else
 		port_destroy(port);
 }
 
 /*
- * Runs the target's kick, one OS thread at a time. Acquire when entering and release when leaving: what the
+ * Moves the target, one OS thread at a time. Acquire when entering and release when leaving: what the
  * last kick did to the target's state must not be seen after the beginning of this one, nor this one's before
  * its end.
  */
-static int kick(void *ctx)
+static ALWAYS_INLINE int move(struct loop_port *port, bool urge)
 {
-	struct loop_port *port = ctx;
 	int work;
 
 	/* Looked at first: an exchange would take the cache line away from the one who is at work. */
@@ -70,7 +78,7 @@ static int kick(void *ctx)
 		__atomic_exchange_n(&port->kicking, true, __ATOMIC_ACQUIRE))
 		return 0;
 	__atomic_store_n(&port->kicker, &this_thread, __ATOMIC_RELAXED);
-	work = port->ops->kick(port->ctx);
+	work = urge ? port->ops->urge(port->ctx) : port->ops->kick(port->ctx);
 	__atomic_store_n(&port->kicker, NULL, __ATOMIC_RELAXED);
 	if (unlikely(port->withdrawn_in_kick)) {
 		/* kicking stays set: no kick ever again. */
@@ -80,6 +88,11 @@ static int kick(void *ctx)
 	}
 	__atomic_store_n(&port->kicking, false, __ATOMIC_RELEASE);
 	return work;
+}
+
+static int kick(void *ctx)
+{
+	return move(ctx, false);
 }
 
 /* ---- The target's side ---- */
@@ -128,8 +141,10 @@ int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_
 	rc = make_port(name, doorbells, dstrd, &port);
 	if (rc)
 		return rc;
+	port->env = env;
 	port->registry = registry;
 	port->ops = ops;
+	port->has_urge = ops->urge;
 	port->ctx = ctx;
 	port->hot = (struct loop_hot){ .kick = ops->kick ? kick : NULL, .ctx = port };
 	port->has_target = true;
@@ -158,7 +173,7 @@ void loop_withdraw(struct loop_port *port)
 	pthread_mutex_lock(&port->note_lock);
 	port->withdrawn = true;
 	pthread_mutex_unlock(&port->note_lock);
-	if (__atomic_load_n(&port->kicker, __ATOMIC_RELAXED) == &this_thread) {
+	if (kicks_here(port)) {
 		port->withdrawn_in_kick = true;
 	} else {
 		/* Taken and never given back. Acquire: the last kick is over before the target frees what it
@@ -170,6 +185,40 @@ void loop_withdraw(struct loop_port *port)
 }
 
 /* ---- The host's side ---- */
+
+static bool is_quiet(struct loop_port *port)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&port->note_lock);
+	quiet = port->withdrawn || !port->ops->quiet || port->ops->quiet(port->ctx);
+	pthread_mutex_unlock(&port->note_lock);
+	return quiet;
+}
+
+/*
+ * Until the target is through with the former host. Without an end: one that is not may still write to
+ * memory that the host is about to free.
+ */
+static void wait_quiet(struct loop_port *port)
+{
+	uint64_t late_ns = clock_monotonic_ns() + PATIENCE_NS;
+	bool late = false;
+
+	while (!is_quiet(port)) {
+		if (port->hot.kick && port->hot.kick(port->hot.ctx) > 0)
+			continue;
+		op_idle();
+		if (!late && clock_monotonic_ns() >= late_ns) {
+			late = true;
+			log_msg(&port->env->log, NVIO_LOG_WARN,
+				"loop: detach %s: waits for the drive to end what it does in the host's memory; poll the drive",
+				port->name);
+		}
+		if (late && port->has_urge)
+			move(port, true);
+	}
+}
 
 int loop_attach(struct nvio_env *env, const char *name, struct loop_port **out)
 {
@@ -185,12 +234,16 @@ int loop_attach(struct nvio_env *env, const char *name, struct loop_port **out)
 			name ? name : "(none)");
 	} else if (port->has_host) {
 		rc = fail(-EBUSY, "loop: attach %s: it has a host already; disconnect that one first", name);
+	} else if (kicks_here(port) && !is_quiet(port)) {
+		rc = fail(-EBUSY, "loop: attach %s: its former host is leaving; try again after this poll", name);
 	} else {
 		port->has_host = true;
 		loop_absent_clear(port, LOOP_STUCK);
 		*out = port;
 	}
 	pthread_mutex_unlock(&registry->lock);
+	if (!rc)
+		wait_quiet(port); /* the former host may have left where it could not wait */
 	return rc;
 }
 
@@ -201,11 +254,12 @@ void loop_detach(struct loop_port *port)
 		__atomic_store_n(&port->irq_fds[i], -1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&port->irq_lock);
 	loop_writes_drop(port);
-	/* The note comes before the next host can attach, so before any write of that one. */
 	pthread_mutex_lock(&port->note_lock);
 	if (!port->withdrawn && port->ops->detached)
 		port->ops->detached(port->ctx);
 	pthread_mutex_unlock(&port->note_lock);
+	if (!kicks_here(port))
+		wait_quiet(port);
 	leave(port, &port->has_host);
 }
 

@@ -33,10 +33,21 @@ struct loop_port_ops {
 	/*
 	 * The host side went away (detached): the target resets the controller. Called on the host's OS
 	 * thread; the target only takes note, and calls nothing of this room. What the former host still had
-	 * in the write queue is dropped. A next host may write at once, and its writes come after this call:
-	 * look for the note after loop_reg_next() gave a write, and before acting on it. NULL: not told.
+	 * in the write queue is dropped, but for a write that the target is just taking out: look for the
+	 * note after loop_reg_next() gave a write, and drop that with the rest when the note is there. No
+	 * next host writes before the target is quiet. NULL: not told.
 	 */
 	void (*detached)(void *ctx);
+	/*
+	 * After detached: whether the target is through with it and touches the former host's memory no more,
+	 * which loop_detach() waits for. Only looks, and calls nothing of this room. NULL: at once.
+	 */
+	bool (*quiet)(void *ctx);
+	/*
+	 * The target was not quiet for a second: one that others should move, and who have not, moves itself
+	 * now if it safely can. Runs as a kick does; returns work done. NULL: nothing to be done.
+	 */
+	int (*urge)(void *ctx);
 };
 
 /*
@@ -48,7 +59,7 @@ int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_
 	uint32_t doorbells, uint32_t dstrd, struct loop_port **port);
 
 /*
- * The target goes: the host reads all-ones from now on; no kick and no detached runs any more when this
+ * The target goes: the host reads all-ones from now on; none of its functions runs any more when this
  * returns, but for the kick that it was called from. The name is free again. The port is freed when both have
  * left. Any thread.
  */
@@ -89,8 +100,13 @@ uint32_t *loop_doorbell(struct loop_port *port, uint32_t index);
 void loop_irq_raise(struct loop_port *port, uint32_t vector);
 
 /* The host's side. One host at a time, as a PCI function has one driver. 0; -ENODEV no such name; -EBUSY has
- * a host already. */
+ * a host already, or one that has left from within the kick that this is called from. */
 int loop_attach(struct nvio_env *env, const char *name, struct loop_port **port);
+
+/*
+ * When it returns the target has seen it and does no more DMA: it is moved, or waited for, for as long as
+ * that takes. From within a kick of this port that cannot be; the next host waits then.
+ */
 void loop_detach(struct loop_port *port);
 
 /* All-ones when removed, out of range or not aligned. */

@@ -35,10 +35,12 @@ struct loop_port {
 	struct loop_hot hot;
 	const struct loop_port_ops *ops;
 	void *ctx;
+	struct nvio_env *env;
 	struct loop_registry *registry;
 	char *name;
 	uint32_t *doorbells;
 	uint32_t doorbell_count;
+	bool has_urge;
 	uint32_t dstrd;
 
 	/* Registry lock. */
@@ -55,7 +57,7 @@ struct loop_port {
 	bool withdrawn_in_kick;	    /* the kicker's */
 	bool free_after_kick;
 
-	pthread_mutex_t note_lock; /* held across ops->detached */
+	pthread_mutex_t note_lock; /* held across ops->detached and ops->quiet */
 	bool withdrawn;		   /* note lock */
 
 	/* The writes' way: the host produces, the target consumes. */

@@ -3,6 +3,7 @@
 #include "target/fault.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ static int parse_key(struct nvio_fault *f, const char *key, const char *value)
 		{ "skip", UINT32_MAX }, { "every", UINT32_MAX }, { "count", UINT32_MAX }, { "us", UINT64_MAX / 1000 },
 		{ "sf", 0x7fff },
 	};
+	char what[32];
 	uint64_t v = 0;
 	size_t i;
 	int rc;
@@ -74,7 +76,8 @@ static int parse_key(struct nvio_fault *f, const char *key, const char *value)
 		;
 	if (i == ARRAY_SIZE(numbers))
 		return fail(-EINVAL, "drive: fault: \"%s\" is not a key; there are: " KEYS, key);
-	rc = parse_u64(key, value, numbers[i].max, &v);
+	snprintf(what, sizeof(what), "drive: fault: %s", key);
+	rc = parse_u64(what, value, numbers[i].max, &v);
 	if (rc)
 		return rc == -ERANGE ? -EINVAL : rc;
 	switch (i) {

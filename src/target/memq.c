@@ -172,8 +172,12 @@ static COLD void attend(struct memq *m)
 	/* Acquire: pairs with memq_attend(). */
 	uint32_t what = atomic_exchange_explicit(&m->attention, 0, memory_order_acquire);
 
-	if (what & MEMQ_ATT_DETACHED && m->state != MEMQ_GONE)
-		memq_drain(m, MEMQ_GOAL_RESET);
+	if (what & MEMQ_ATT_DETACHED) {
+		if (m->state == MEMQ_GONE)
+			memq_left(m);
+		else
+			memq_drain(m, MEMQ_GOAL_RESET | MEMQ_GOAL_LEFT);
+	}
 	if (what & MEMQ_ATT_REMOVE && m->state != MEMQ_GONE)
 		memq_drain(m, MEMQ_GOAL_GONE);
 	if (what & MEMQ_ATT_INSERT) {

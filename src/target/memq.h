@@ -3,7 +3,7 @@
  * The memory-queue front end: registers, doorbells, rings and PRPs, as a PCI function has them. Where registers and
  * memory really are is behind two small tables, so that loop and vfio-user share all of this.
  *
- * Threads: everything belongs to the controller's nvio_thread but `attention`, the fault plan and the counters.
+ * Threads: everything belongs to the controller's nvio_thread but `attention`, `leaving`, the fault plan and the counters.
  */
 #ifndef TARGET_MEMQ_H
 #define TARGET_MEMQ_H
@@ -58,6 +58,7 @@ enum memq_goal {
 	MEMQ_GOAL_RESET    = 1 << 2, /* the host left, or wrote NSSR: all registers as at the beginning */
 	MEMQ_GOAL_NSSR     = 1 << 3, /* with it: CSTS.NSSRO tells */
 	MEMQ_GOAL_GONE     = 1 << 4, /* removal */
+	MEMQ_GOAL_LEFT     = 1 << 5, /* with RESET: the host has left, and waits for it */
 };
 
 /* What other OS threads ask for, in memq.attention. */
@@ -142,6 +143,7 @@ struct memq {
 	/* Hot. */
 	_Atomic uint32_t attention;
 	_Atomic bool gone;        /* state is MEMQ_GONE; any thread may read */
+	_Atomic bool leaving;     /* the host has left, and the reset for that is not through; any thread */
 	enum memq_state state;
 	uint32_t num_active;
 	uint32_t deleting;        /* submission queues that wait to be deleted */
@@ -198,6 +200,25 @@ static inline void memq_attend(struct memq *m, uint32_t what)
 	atomic_fetch_or_explicit(&m->attention, what, memory_order_release);
 }
 
+/* The host has left: what is of it is dropped or comes to its end, and the controller is reset. Any thread. */
+static inline void memq_leave(struct memq *m)
+{
+	atomic_store_explicit(&m->leaving, true, memory_order_relaxed);
+	memq_attend(m, MEMQ_ATT_DETACHED);
+}
+
+/* Whether that is through. Acquire: whoever sees it may reuse the memory that is no longer touched. Any thread. */
+static inline bool memq_has_left(const struct memq *m)
+{
+	return !atomic_load_explicit(&m->leaving, memory_order_acquire);
+}
+
+/* Noted, and not taken up yet. Acquire: pairs with memq_attend(). Any thread. */
+static inline bool memq_noted(const struct memq *m, uint32_t what)
+{
+	return atomic_load_explicit(&m->attention, memory_order_acquire) & what;
+}
+
 /* Whether a removal is through. Acquire: whoever sees it may reuse the memory that the drive no longer touches. Any thread. */
 static inline bool memq_is_gone(const struct memq *m)
 {
@@ -236,6 +257,7 @@ void memq_state_set(struct memq *m, enum memq_state to);
 void memq_csts_set(struct memq *m, uint32_t csts);
 void memq_drain(struct memq *m, uint32_t goal);
 void memq_drain_step(struct memq *m);
+void memq_left(struct memq *m);          /* tells whoever asks memq_has_left() */
 void memq_fatal(struct tgt_ctrlr *c);
 void memq_enable(struct memq *m);
 void memq_regs_reset(struct memq *m);    /* as at the beginning, and published */

@@ -6,7 +6,14 @@
 
 static void on_delay(struct nvio_timer *timer)
 {
-	memq_run(timer->arg);
+	struct memq_req *q = timer->arg;
+	struct memq *m = q->sq->m;
+
+	/* Timers come before the poller that would look: its host may have left, and its memory is not ours any more then. */
+	if (m->state != MEMQ_READY || memq_noted(m, MEMQ_ATT_DETACHED | MEMQ_ATT_REMOVE))
+		memq_release(q);
+	else
+		memq_run(q);
 }
 
 bool memq_strike(struct memq_req *q)

@@ -147,6 +147,9 @@ int memq_regs_poll(struct memq *m)
 	while (m->state != MEMQ_DRAINING && m->state != MEMQ_FLUSHING && n < MAX_WRITES_PER_POLL &&
 		m->port->reg_next(m->port_ctx, &w)) {
 		n++;
+		/* Taken out while its host left: it must not start anything now, and no next host writes before the reset. */
+		if (unlikely(memq_noted(m, MEMQ_ATT_DETACHED)))
+			break;
 		if (m->record)
 			record(m, &w);
 		if (m->state == MEMQ_GONE)

@@ -18,11 +18,11 @@
 static const uint32_t moves[MEMQ_NUM_STATES] = {
 	[MEMQ_DISABLED] = BIT(READY) | BIT(FATAL) | BIT(STUCK) | BIT(DRAINING),
 	[MEMQ_READY] = BIT(FATAL) | BIT(STUCK) | BIT(DRAINING),
-	[MEMQ_FATAL] = BIT(DRAINING),
+	[MEMQ_FATAL] = BIT(STUCK) | BIT(DRAINING),
 	[MEMQ_STUCK] = BIT(DRAINING),
 	[MEMQ_DRAINING] = BIT(FLUSHING) | BIT(DISABLED) | BIT(SHUT) | BIT(GONE),
 	[MEMQ_FLUSHING] = BIT(DISABLED) | BIT(SHUT) | BIT(GONE),
-	[MEMQ_SHUT] = BIT(DRAINING),
+	[MEMQ_SHUT] = BIT(STUCK) | BIT(DRAINING),
 	[MEMQ_GONE] = BIT(DISABLED),
 };
 
@@ -158,6 +158,12 @@ void memq_drain(struct memq *m, uint32_t goal)
 	take_back(m);
 }
 
+void memq_left(struct memq *m)
+{
+	/* Release: pairs with memq_has_left(). */
+	atomic_store_explicit(&m->leaving, false, memory_order_release);
+}
+
 static void finish(struct memq *m)
 {
 	uint32_t goal = m->goal, shst = NVIO_CSTS_SHST_NORMAL;
@@ -176,7 +182,7 @@ static void finish(struct memq *m)
 		while (m->port->reg_next(m->port_ctx, &lost))
 			; /* written before, never looked at: not to be found by the next life */
 		memq_state_set(m, MEMQ_GONE);
-		return;
+		goto out;
 	}
 	if (goal & MEMQ_GOAL_SHUTDOWN)
 		shst = NVIO_CSTS_SHST_COMPLETE;
@@ -192,6 +198,10 @@ static void finish(struct memq *m)
 		memq_state_set(m, MEMQ_SHUT);
 		csts_change(m, (struct nvio_csts){ .rdy = (uint8_t)nvio_csts_rdy(m->csts), .shst = (uint8_t)shst });
 	}
+out:
+	/* Last: what this host reads, or the next one finds, is published. */
+	if (goal & MEMQ_GOAL_LEFT)
+		memq_left(m);
 }
 
 static void flush_ended(struct nvio_op *op)

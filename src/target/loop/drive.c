@@ -33,7 +33,32 @@ void drive_detached(void *drive)
 {
 	struct nvio_drive *d = drive;
 
-	memq_attend(&d->memq, MEMQ_ATT_DETACHED);
+	memq_leave(&d->memq);
+}
+
+bool drive_quiet(void *drive)
+{
+	struct nvio_drive *d = drive;
+
+	return memq_has_left(&d->memq);
+}
+
+/*
+ * An attached drive whose thread nobody has polled for so long that the note was not even seen. It is taken once and kept to
+ * the end, so that whoever should come to poll it meanwhile is told.
+ */
+int drive_urge(void *drive)
+{
+	struct nvio_drive *d = drive;
+
+	if (!memq_noted(&d->memq, MEMQ_ATT_DETACHED) || nvio_thread_attach(d->thread))
+		return 0;
+	while (!memq_has_left(&d->memq)) {
+		nvio_thread_poll(d->thread, 0);
+		memq_poll(&d->memq);
+	}
+	nvio_thread_detach(d->thread);
+	return 1;
 }
 
 void drive_child_close(struct env_child *child)
@@ -82,6 +107,8 @@ int nvio_drive_remove(struct nvio_drive *d)
 {
 	if (!d)
 		return fail(-EINVAL, "drive: remove: no drive (NULL)");
+	/* The return of a drive that was there may still be noted; it would undo this. */
+	atomic_fetch_and_explicit(&d->memq.attention, ~(uint32_t)MEMQ_ATT_INSERT, memory_order_relaxed);
 	memq_attend(&d->memq, MEMQ_ATT_REMOVE);
 	settle(d, true);
 	return 0;

@@ -49,6 +49,8 @@ void drive_os_thread_stop(struct nvio_drive *d);
 /* drive.c */
 int drive_kick(void *drive);
 void drive_detached(void *drive);
+bool drive_quiet(void *drive);
+int drive_urge(void *drive);
 void drive_child_close(struct env_child *child);
 
 #endif

@@ -96,8 +96,29 @@ static uint64_t make_seed(struct nvio_env *env)
 	return seed;
 }
 
-static const struct loop_port_ops inline_ops = { .kick = drive_kick, .detached = drive_detached };
-static const struct loop_port_ops other_ops = { .detached = drive_detached };
+static const struct loop_port_ops inline_ops = {
+	.kick = drive_kick,
+	.detached = drive_detached,
+	.quiet = drive_quiet,
+};
+static const struct loop_port_ops thread_ops = { .detached = drive_detached, .quiet = drive_quiet };
+static const struct loop_port_ops attached_ops = {
+	.detached = drive_detached,
+	.quiet = drive_quiet,
+	.urge = drive_urge,
+};
+
+static const struct loop_port_ops *port_ops(enum nvio_drive_poll poll)
+{
+	switch (poll) {
+	case NVIO_DRIVE_INLINE:
+		return &inline_ops;
+	case NVIO_DRIVE_OS_THREAD:
+		return &thread_ops;
+	default:
+		return &attached_ops;
+	}
+}
 
 /* What needs the thread to be current; undoes itself on failure. */
 static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *opts)
@@ -116,8 +137,7 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 	};
 	int rc;
 
-	rc = loop_publish(d->env, d->name, d->poll == NVIO_DRIVE_INLINE ? &inline_ops : &other_ops, d,
-		TGT_LOOP_DOORBELLS, opts->doorbell_stride, &d->port);
+	rc = loop_publish(d->env, d->name, port_ops(d->poll), d, TGT_LOOP_DOORBELLS, opts->doorbell_stride, &d->port);
 	if (rc)
 		return rc;
 	rc = make_bdevs(d, opts);

@@ -22,60 +22,76 @@ struct form {
 	uint32_t num_faults;
 };
 
-static int parse_u32(const char *key, const char *value, uint32_t *out)
+static int parse_u32(const char *what, const char *value, uint32_t *out)
 {
 	uint64_t v = 0;
-	int rc = parse_u64(key, value, UINT32_MAX, &v);
+	int rc = parse_u64(what, value, UINT32_MAX, &v);
 
 	*out = (uint32_t)v;
 	return rc;
 }
 
-static int parse_u32_size(const char *key, const char *value, uint32_t *out)
+static int parse_u32_size(const char *what, const char *value, uint32_t *out)
 {
 	uint64_t v = 0;
-	int rc = parse_size(key, value, &v);
+	int rc = parse_size(what, value, &v);
 
 	if (!rc && v > UINT32_MAX)
-		rc = fail(-EINVAL, "drive: %s=%s is too large", key, value);
+		rc = fail(-EINVAL, "%s: %s is too large; at most %u", what, value, UINT32_MAX);
 	*out = (uint32_t)v;
 	return rc;
 }
 
-static int key_bs(struct form *f, const char *key, const char *v) { return parse_u32_size(key, v, &f->ns.block_size); }
-static int key_size(struct form *f, const char *key, const char *v) { return parse_size(key, v, &f->size); }
-static int key_ns(struct form *f, const char *key, const char *v)
+static int key_bs(struct form *f, const char *what, const char *v)
 {
-	return parse_u64(key, v, NVIO_DRIVE_MAX_NS, &f->num_ns);
+	return parse_u32_size(what, v, &f->ns.block_size);
 }
 
-static int key_serial(struct form *f, const char *key, const char *v)
+static int key_size(struct form *f, const char *what, const char *v) { return parse_size(what, v, &f->size); }
+
+static int key_ns(struct form *f, const char *what, const char *v)
+{
+	return parse_u64(what, v, NVIO_DRIVE_MAX_NS, &f->num_ns);
+}
+
+static int key_serial(struct form *f, const char *what, const char *v)
 {
 	f->opts.serial = v;
 	return 0;
 }
 
-static int key_model(struct form *f, const char *key, const char *v)
+static int key_model(struct form *f, const char *what, const char *v)
 {
 	f->opts.model = v;
 	return 0;
 }
 
-static int key_mdts(struct form *f, const char *key, const char *v) { return parse_u32_size(key, v, &f->opts.mdts_bytes); }
-static int key_queues(struct form *f, const char *key, const char *v) { return parse_u32(key, v, &f->opts.max_queues); }
-static int key_entries(struct form *f, const char *key, const char *v)
+static int key_mdts(struct form *f, const char *what, const char *v)
 {
-	return parse_u32(key, v, &f->opts.max_queue_entries);
+	return parse_u32_size(what, v, &f->opts.mdts_bytes);
 }
 
-static int key_stride(struct form *f, const char *key, const char *v)
+static int key_queues(struct form *f, const char *what, const char *v)
 {
-	return parse_u32(key, v, &f->opts.doorbell_stride);
+	return parse_u32(what, v, &f->opts.max_queues);
 }
 
-static int key_vwc(struct form *f, const char *key, const char *v) { return parse_bool(key, v, &f->opts.volatile_cache); }
+static int key_entries(struct form *f, const char *what, const char *v)
+{
+	return parse_u32(what, v, &f->opts.max_queue_entries);
+}
 
-static int key_poll(struct form *f, const char *key, const char *v)
+static int key_stride(struct form *f, const char *what, const char *v)
+{
+	return parse_u32(what, v, &f->opts.doorbell_stride);
+}
+
+static int key_vwc(struct form *f, const char *what, const char *v)
+{
+	return parse_bool(what, v, &f->opts.volatile_cache);
+}
+
+static int key_poll(struct form *f, const char *what, const char *v)
 {
 	if (!strcmp(v, "inline"))
 		f->opts.poll = NVIO_DRIVE_INLINE;
@@ -86,18 +102,18 @@ static int key_poll(struct form *f, const char *key, const char *v)
 	return 0;
 }
 
-static int key_core(struct form *f, const char *key, const char *v)
+static int key_core(struct form *f, const char *what, const char *v)
 {
 	uint64_t core = 0;
-	int rc = parse_u64(key, v, INT32_MAX, &core);
+	int rc = parse_u64(what, v, INT32_MAX, &core);
 
 	f->opts.core = (int)core;
 	return rc;
 }
 
-static int key_ro(struct form *f, const char *key, const char *v) { return parse_bool(key, v, &f->ns.read_only); }
+static int key_ro(struct form *f, const char *what, const char *v) { return parse_bool(what, v, &f->ns.read_only); }
 
-static int key_engine(struct form *f, const char *key, const char *v)
+static int key_engine(struct form *f, const char *what, const char *v)
 {
 	if (!strcmp(v, "io_uring"))
 		f->ns.engine = NVIO_BDEV_FILE_IO_URING;
@@ -108,23 +124,26 @@ static int key_engine(struct form *f, const char *key, const char *v)
 	return 0;
 }
 
-static int key_direct(struct form *f, const char *key, const char *v)
+static int key_direct(struct form *f, const char *what, const char *v)
 {
 	bool direct = true;
-	int rc = parse_bool(key, v, &direct);
+	int rc = parse_bool(what, v, &direct);
 
 	f->ns.no_direct = !direct;
 	return rc;
 }
 
-static int key_untouched(struct form *f, const char *key, const char *v)
+static int key_untouched(struct form *f, const char *what, const char *v)
 {
-	return parse_bool(key, v, &f->ns.untouched_reads);
+	return parse_bool(what, v, &f->ns.untouched_reads);
 }
 
-static int key_seed(struct form *f, const char *key, const char *v) { return parse_u64(key, v, UINT64_MAX, &f->opts.seed); }
+static int key_seed(struct form *f, const char *what, const char *v)
+{
+	return parse_u64(what, v, UINT64_MAX, &f->opts.seed);
+}
 
-static int key_fault(struct form *f, const char *key, const char *v)
+static int key_fault(struct form *f, const char *what, const char *v)
 {
 	if (f->num_faults == FAULT_MAX)
 		return fail(-EINVAL, "drive: more than %u faults", FAULT_MAX);
@@ -133,7 +152,8 @@ static int key_fault(struct form *f, const char *key, const char *v)
 
 static const struct {
 	const char *key;
-	int (*set)(struct form *f, const char *key, const char *value);
+	/* `what` is the option, as failures name it. */
+	int (*set)(struct form *f, const char *what, const char *value);
 } keys[] = {
 	{ "bs", key_bs }, { "size", key_size }, { "ns", key_ns }, { "serial", key_serial }, { "model", key_model },
 	{ "mdts", key_mdts }, { "queues", key_queues }, { "entries", key_entries }, { "stride", key_stride },
@@ -143,7 +163,7 @@ static const struct {
 
 static int parse_keys(struct form *f, char *query)
 {
-	char *key, *value;
+	char *key, *value, what[32];
 	int rc;
 
 	while ((rc = parse_query("drive", &query, &key, &value)) == 1) {
@@ -155,7 +175,8 @@ static int parse_keys(struct form *f, char *query)
 			return fail(-EINVAL, "drive: \"%s\" is not an option; there are: " KEYS, key);
 		if (!value || !*value)
 			return fail(-EINVAL, "drive: the option \"%s\" needs a value: %s=...", key, key);
-		rc = keys[i].set(f, key, value);
+		snprintf(what, sizeof(what), "drive: %s", key);
+		rc = keys[i].set(f, what, value);
 		if (rc)
 			return rc == -ERANGE ? -EINVAL : rc;
 	}

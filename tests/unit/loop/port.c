@@ -17,6 +17,9 @@ struct target {
 	bool nest;     /* kick again from within */
 	bool withdraw; /* withdraw from within */
 	bool detach;   /* the host detaches from within */
+	int drain;     /* so many kicks until it is quiet */
+	int urges;
+	int attach;    /* what a host gets that attaches from within; 0: none does */
 };
 
 static struct target target;
@@ -24,14 +27,18 @@ static struct target target;
 static int on_kick(void *ctx)
 {
 	struct target *t = ctx;
+	struct loop_port *next;
 
 	t->kicks++;
+	t->drain -= t->drain > 0;
 	if (t->nest)
 		assert_int_equal(loop_hot(port)->kick(loop_hot(port)->ctx), 0);
 	if (t->withdraw)
 		loop_withdraw(port);
 	if (t->detach)
 		loop_detach(port);
+	if (t->attach)
+		assert_int_equal(loop_attach(env, "n", &next), t->attach);
 	return 5;
 }
 
@@ -42,6 +49,23 @@ static void on_detached(void *ctx)
 
 static const struct loop_port_ops inline_ops = { .kick = on_kick, .detached = on_detached };
 static const struct loop_port_ops silent_ops = { 0 };
+
+static bool is_quiet(void *ctx)
+{
+	return !((struct target *)ctx)->drain;
+}
+
+static int urge(void *ctx)
+{
+	struct target *t = ctx;
+
+	t->urges++;
+	t->drain--;
+	return 1;
+}
+
+static const struct loop_port_ops drained_ops = { .kick = on_kick, .detached = on_detached, .quiet = is_quiet };
+static const struct loop_port_ops urged_ops = { .detached = on_detached, .quiet = is_quiet, .urge = urge };
 
 static int setup(void **state)
 {
@@ -281,6 +305,65 @@ static void both_may_leave_from_within_a_kick(void **state)
 	loop_withdraw(port);
 }
 
+static void a_host_leaves_when_the_target_is_quiet(void **state)
+{
+	struct loop_port *host;
+
+	assert_int_equal(loop_publish(env, "q", &drained_ops, &target, 8, 0, &port), 0);
+	assert_int_equal(loop_attach(env, "q", &host), 0);
+	target.drain = 3;
+	loop_detach(host);
+	assert_int_equal(target.detaches, 1);
+	assert_int_equal(target.kicks, 3);
+	loop_withdraw(port);
+}
+
+static void a_target_that_nobody_moves_is_urged(void **state)
+{
+	struct loop_port *host;
+
+	assert_int_equal(loop_publish(env, "u", &urged_ops, &target, 8, 0, &port), 0);
+	assert_int_equal(loop_attach(env, "u", &host), 0);
+	target.drain = 2;
+	loop_detach(host);
+	assert_int_equal(target.urges, 2);
+	loop_withdraw(port);
+}
+
+static void a_target_that_has_left_is_not_waited_for(void **state)
+{
+	struct loop_port *host;
+
+	assert_int_equal(loop_publish(env, "g", &urged_ops, &target, 8, 0, &port), 0);
+	assert_int_equal(loop_attach(env, "g", &host), 0);
+	target.drain = 2;
+	loop_withdraw(port);
+	loop_detach(host);
+	assert_int_equal(target.urges, 0);
+	assert_int_equal(target.detaches, 0);
+}
+
+/* Within a kick the target cannot be moved: the next host waits instead, or is sent away if it comes from in there too. */
+static void who_leaves_from_within_a_kick_leaves_the_wait_to_the_next(void **state)
+{
+	struct loop_port *host;
+
+	assert_int_equal(loop_publish(env, "n", &drained_ops, &target, 8, 0, &port), 0);
+	assert_int_equal(loop_attach(env, "n", &host), 0);
+	target.drain = 5;
+	target.detach = true;
+	target.attach = -EBUSY;
+	assert_int_equal(kick(), 5);
+	assert_int_equal(target.drain, 4);
+	assert_int_equal(target.kicks, 1);
+	target.detach = false;
+	target.attach = 0;
+	assert_int_equal(loop_attach(env, "n", &host), 0);
+	assert_int_equal(target.kicks, 5);
+	loop_detach(host);
+	loop_withdraw(port);
+}
+
 static void what_was_forgotten_goes_with_the_environment(void **state)
 {
 	struct nvio_env_opts opts;
@@ -310,6 +393,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(after_withdraw_nothing_reaches_the_target, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_target_may_leave_from_within_a_kick, setup, teardown),
 		cmocka_unit_test_setup_teardown(both_may_leave_from_within_a_kick, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_host_leaves_when_the_target_is_quiet, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_target_that_nobody_moves_is_urged, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_target_that_has_left_is_not_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			who_leaves_from_within_a_kick_leaves_the_wait_to_the_next, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_was_forgotten_goes_with_the_environment, setup, teardown),
 	};

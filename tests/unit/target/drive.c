@@ -253,6 +253,66 @@ static void an_attached_drive_moves_with_its_thread(void **state)
 	free(r.buf);
 }
 
+struct mover {
+	struct nvio_thread *thread;
+	_Atomic bool stop;
+};
+
+static void *keep_moving(void *arg)
+{
+	struct mover *m = arg;
+
+	while (!m->stop)
+		nvio_thread_poll(m->thread, 0);
+	return NULL;
+}
+
+/* Whoever polls its thread: this OS thread, another one, or nobody any more. */
+static void a_host_can_leave_an_attached_drive(void **state)
+{
+	enum { HERE, ELSEWHERE, NOBODY, NUM };
+
+	for (int by = 0; by < NUM; by++) {
+		struct raw r = { .env = raw_env, .buf = raw_pages(RAW_BUF_PAGES) };
+		struct nvio_drive_opts o = good();
+		struct mover m = { 0 };
+		pthread_t os_thread;
+
+		assert_int_equal(nvio_thread_create(raw_env, NULL, &r.thread), 0);
+		o.poll = NVIO_DRIVE_ATTACHED;
+		o.thread = m.thread = r.thread;
+		assert_int_equal(nvio_drive_open(raw_env, &o, &r.drive), 0);
+		raw_fault(&r, "delay:opcode=2:us=20000:count=1");
+		raw_attach(&r);
+		raw_enable(&r);
+		raw_create_io(&r, 8, 8);
+		raw_put(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 0, 1));
+		raw_ring(&r, &r.io);
+		raw_kick(&r);
+		if (by == HERE)
+			assert_int_equal(nvio_thread_attach(r.thread), 0);
+		if (by == ELSEWHERE)
+			assert_int_equal(pthread_create(&os_thread, NULL, keep_moving, &m), 0);
+		loop_detach(r.port);
+		memset(r.buf, 0xaa, 512);
+		sleep_ns(30 * NS_PER_MS);
+		m.stop = true;
+		if (by == HERE)
+			nvio_thread_detach(r.thread);
+		if (by == ELSEWHERE)
+			pthread_join(os_thread, NULL);
+		for (int i = 0; i < 10; i++)
+			nvio_thread_poll(r.thread, 0);
+		for (int i = 0; i < 512; i++)
+			assert_int_equal(r.buf[i], 0xaa);
+		nvio_drive_close(r.drive);
+		assert_int_equal(nvio_thread_destroy(r.thread), 0);
+		raw_queue_free(&r.admin);
+		raw_queue_free(&r.io);
+		free(r.buf);
+	}
+}
+
 static void closing_the_environment_closes_drives(void **state)
 {
 	static const char *const forms[] = { "ram:1M", "ram:1M?poll=thread" };
@@ -395,6 +455,7 @@ int main(void)
 		RAW_TEST(a_queue_without_memory_is_refused),
 		RAW_TEST(two_drives_do_not_know_each_other),
 		RAW_TEST(an_attached_drive_moves_with_its_thread),
+		RAW_TEST(a_host_can_leave_an_attached_drive),
 		RAW_TEST(closing_the_environment_closes_drives),
 		RAW_TEST(closing_finishes_what_is_in_flight),
 		RAW_TEST(closing_waits_for_who_has_the_block_device_open),

@@ -338,8 +338,12 @@ static void text_that_is_no_fault(void **state)
 		const char *text, *words;
 	} bad[] = {
 		{ "", "not a kind" }, { "explode", "not a kind" }, { "delay:", "not key=value" }, { "delay:us", "not key=value" },
-		{ "delay:us=", "us" }, { "delay:us=x", "us" }, { "delay:us=-1", "us" }, { "delay:speed=3", "not a key" },
-		{ "delay:=3", "not a key" }, { "status:opcode=256:sf=1", "opcode" }, { "status", "sf" }, { "status:sf=0", "sf" },
+		{ "delay:us=", "drive: fault: us: " },
+		{ "delay:us=x", "drive: fault: us: \"x\"" },
+		{ "delay:us=-1", "us" }, { "delay:speed=3", "not a key" },
+		{ "delay:=3", "not a key" },
+		{ "status:opcode=256:sf=1", "drive: fault: opcode: 256" },
+		{ "status", "sf" }, { "status:sf=0", "sf" },
 		{ "status:sf=0x8000", "sf" }, { "delay:p=0", "p=0" }, { "delay:p=1.5", "p=1.5" }, { "delay:p=nan", "p=nan" },
 		{ "delay:p=", "p=" }, { "delay:admin=maybe", "admin" }, { "DELAY", "not a kind" },
 		{ "delay:lba=18446744073709551615:blocks=2", "wrap" },

@@ -2,6 +2,8 @@
 /* Registers: the handshake, reset, shutdown, removal, and register writes that no good host would do. */
 #include "raw.h"
 
+#include "target/loop/drive.h"
+
 #define RDY 1u
 #define CFS 2u
 #define SHST_MASK 0xcu
@@ -176,6 +178,149 @@ static void a_host_that_leaves_resets_the_controller(void **state)
 	raw_enable(&r);
 	raw_create_io(&r, 8, 8);
 	assert_int_equal(raw_do(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 0, 1), NULL), 0);
+	raw_close(&r);
+}
+
+/* The drive is moved for a while, and must leave the buffer alone. */
+static void expect_untouched(struct raw *r, size_t len)
+{
+	uint64_t end;
+
+	memset(r->buf, 0xaa, len);
+	end = clock_monotonic_ns() + 60 * NS_PER_MS;
+	while (clock_monotonic_ns() < end) {
+		nvio_drive_poll(r->drive);
+		sleep_ns(100000);
+	}
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(r->buf[i], 0xaa);
+}
+
+static void wait_struck(struct raw *r)
+{
+	struct nvio_drive_stats st;
+
+	do {
+		raw_kick(r);
+		nvio_drive_get_stats(r->drive, &st);
+	} while (!st.faults);
+}
+
+static void a_host_that_has_left_has_its_memory_to_itself(void **state)
+{
+	static const struct {
+		const char *form;
+		bool delayed;
+	} cases[] = {
+		{ "ram:4M?fault=delay:opcode=2:us=30000:count=1", true },
+		{ "ram:4M?poll=thread&fault=delay:opcode=2:us=30000:count=1", true },
+		{ "ram:4M", false },
+		{ "ram:4M?poll=thread", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct raw r;
+
+		raw_open(&r, raw_env, cases[i].form);
+		for (uint32_t n = 0; n < 32; n++)
+			raw_put(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf + n * RAW_PAGE, 0, 8));
+		raw_ring(&r, &r.io);
+		if (cases[i].delayed)
+			wait_struck(&r);
+		loop_detach(r.port);
+		expect_untouched(&r, 32 * RAW_PAGE);
+		raw_attach(&r);
+		assert_int_equal(raw_csts(&r), 0);
+		raw_enable(&r);
+		raw_create_io(&r, 8, 8);
+		assert_int_equal(raw_do(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 0, 1), NULL), 0);
+		assert_int_equal(r.buf[0], 0);
+		raw_close(&r);
+	}
+}
+
+static void a_delay_that_is_over_executes_nothing_for_a_host_that_leaves(void **state)
+{
+	struct raw r;
+
+	raw_open(&r, raw_env, "ram:1M?fault=delay:opcode=2:us=2000:count=1");
+	raw_put(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 0, 8));
+	raw_ring(&r, &r.io);
+	raw_kick(&r);
+	memset(r.buf, 0xaa, RAW_PAGE);
+	sleep_ns(10 * NS_PER_MS);
+	/* The timer is due, and runs before the note is looked at. */
+	loop_detach(r.port);
+	for (uint32_t i = 0; i < RAW_PAGE; i++)
+		assert_int_equal(r.buf[i], 0xaa);
+	raw_attach(&r);
+	raw_close(&r);
+}
+
+static void a_delay_that_is_over_executes_nothing_in_a_fatal_state(void **state)
+{
+	struct raw r;
+
+	raw_open(&r, raw_env, "ram:1M?fault=delay:opcode=2:us=20000:count=1");
+	raw_fault(&r, "fatal:opcode=0:count=1");
+	raw_put(&r, &r.io, raw_rw(NVIO_NVM_READ, r.buf, 0, 8));
+	raw_put(&r, &r.io, raw_cmd(NVIO_NVM_FLUSH, 1, NULL));
+	raw_ring(&r, &r.io);
+	assert_true(raw_csts_becomes(&r, CFS, CFS));
+	expect_untouched(&r, RAW_PAGE);
+	raw_w32(&r, NVIO_REG_CC, 0);
+	assert_true(raw_csts_becomes(&r, UINT32_MAX, 0));
+	raw_close(&r);
+}
+
+static void the_next_hosts_first_writes_are_not_lost(void **state)
+{
+	struct raw r;
+
+	raw_open(&r, raw_env, "ram:1M");
+	loop_detach(r.port);
+	raw_attach(&r);
+	raw_write_admin(&r, 32, 32);
+	raw_w32(&r, NVIO_REG_CC, RAW_CC_ENABLE);
+	raw_kick(&r);
+	assert_int_equal(raw_csts(&r), RDY);
+	assert_int_equal(raw_r32(&r, NVIO_REG_AQA), 0x001f001f);
+	raw_close(&r);
+}
+
+static struct memq *leaves;
+
+/* CC.EN, taken out of the queue at the moment when the host leaves. */
+static bool last_write(void *ctx, struct memq_reg_write *w)
+{
+	if (!leaves)
+		return tgt_loop_port_ops.reg_next(ctx, w);
+	memq_leave(leaves);
+	leaves = NULL;
+	*w = (struct memq_reg_write){ NVIO_REG_CC, 4, RAW_CC_ENABLE };
+	return true;
+}
+
+static void a_write_taken_while_its_host_leaves_starts_nothing(void **state)
+{
+	struct memq_port_ops ops = tgt_loop_port_ops;
+	struct raw r;
+
+	ops.reg_next = last_write;
+	raw_init(&r, raw_env, "ram:1M");
+	raw_write_admin(&r, 32, 32);
+	raw_kick(&r);
+	r.drive->memq.port = &ops;
+	leaves = &r.drive->memq;
+	raw_kick(&r);
+	assert_null(leaves);
+	assert_int_equal(raw_csts(&r), 0);
+	assert_false(memq_has_left(&r.drive->memq));
+	raw_kick(&r);
+	assert_true(memq_has_left(&r.drive->memq));
+	assert_int_equal(raw_csts(&r), 0);
+	assert_int_equal(raw_r32(&r, NVIO_REG_CC), 0);
+	raw_enable(&r);
 	raw_close(&r);
 }
 
@@ -363,6 +508,11 @@ int main(void)
 		RAW_TEST(shutdown_of_a_controller_that_never_ran),
 		RAW_TEST(subsystem_reset_says_that_it_was),
 		RAW_TEST(a_host_that_leaves_resets_the_controller),
+		RAW_TEST(a_host_that_has_left_has_its_memory_to_itself),
+		RAW_TEST(a_delay_that_is_over_executes_nothing_for_a_host_that_leaves),
+		RAW_TEST(a_delay_that_is_over_executes_nothing_in_a_fatal_state),
+		RAW_TEST(the_next_hosts_first_writes_are_not_lost),
+		RAW_TEST(a_write_taken_while_its_host_leaves_starts_nothing),
 		RAW_TEST(a_reset_waits_for_the_block_device),
 		RAW_TEST(register_writes_are_kept_in_order),
 		RAW_TEST(halves_of_a_64_bit_register_may_be_written_one_by_one),
