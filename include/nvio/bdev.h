@@ -98,7 +98,7 @@ NVIO_EXPORT int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel
 
 /*
  * Built-in devices. `name` as above, unique in the environment (-EEXIST). block_size: a power of two, 512 to 65536. uuid: NULL for
- * a random one. Any thread with a current nvio_thread.
+ * a random one. Any thread.
  */
 /*
  * Memory is taken at the first touch, in large pages where the kernel has them: the first byte written in an aligned 2 MiB may take

@@ -65,7 +65,7 @@ NVIO_EXPORT int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env 
 
 /*
  * Closes it and, newest first, what is still open in it: controllers, drives, block devices, threads, memory. In-flight
- * ops of those complete with -ECANCELED or -ENODEV before they go. NULL is allowed. The caller sees to it that no
+ * ops of those complete before they go: as they would have, or with -ECANCELED or -ENODEV. NULL is allowed. The caller sees to it that no
  * other thread uses the environment any more.
  */
 NVIO_EXPORT void nvio_env_close(struct nvio_env *env);
