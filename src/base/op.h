@@ -22,6 +22,11 @@ struct pollable_ops {
 	int (*cancel)(struct nvio_pollable *p, struct nvio_op *op);
 	/* An NVIO_OP_REAP op was waited for and has ended: it is not to be reaped any more. Only of owners that have such ops. */
 	void (*waited)(struct nvio_pollable *p, struct nvio_op *op);
+	/*
+	 * The caller has found nothing to do and wants to sleep. 0: it may, until *fd becomes readable or *timeout_ms are over (-1: no
+	 * limit); 1: there is something after all, poll; -errno: it cannot be slept on, go on polling. NULL: it never can.
+	 */
+	int (*arm)(struct nvio_pollable *p, int *fd, int *timeout_ms);
 };
 
 /* Set while a coroutine runs on this OS thread: how nvio_wait() suspends it instead of polling. */
@@ -32,6 +37,12 @@ extern _Thread_local int (*op_wait_hook)(struct nvio_op *op);
  * that what it waits for may be done by that very thread. The room thread puts its function here; always the same.
  */
 extern int (*_Atomic op_idle_poll)(void);
+
+/*
+ * pollable_ops.arm of the nvio_thread that is current on this OS thread: whoever sleeps with one current sleeps on that, too.
+ * -ENOENT: there is none. The environment puts its function here; always the same.
+ */
+extern int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
 /* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
 int op_idle(void);
