@@ -254,19 +254,19 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 		head++;
 		if (unlikely(head == mq->cq_size)) {
 			head = 0;
-			mq->cq_phase ^= PHASE_BIT;
+			mq->cq_phase = ~dw3 & PHASE_BIT; /* the other one; dw3 is in a register anyway */
 		}
 		mq->cq_head = head;
 		/* Counted here and not at the end: a callback's own poll may tell the controller, and this must not do so again. */
 		mq->cq_untold++;
-		ended += qpair_complete(qp, dw3 & 0xffff, dw01, dw3 >> 17);
+		ended += qpair_complete(qp, (uint16_t)dw3, dw01, dw3 >> 17);
 		if (++seen == max)
 			break;
 	}
 	if (mq->cq_untold >= mq->cq_tell_at)
 		cq_tell(mq);
 	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */
-	if (mq->sq_tail != mq->sq_rung)
+	if (likely(mq->sq_tail != mq->sq_rung))
 		sq_ring(mq);
 	return ended;
 }
