@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -242,7 +243,68 @@ static void a_target_that_says_nothing_cannot_be_slept_on(void **state)
 
 /* ---- Nothing is lost ---- */
 
+#define LITMUS 100000
 #define ROUNDS 30000
+
+static struct {
+	uint32_t round CACHE_ALIGNED; /* atomic; the target may begin this one */
+	uint32_t ready CACHE_ALIGNED; /* atomic; it is at it */
+	uint32_t done CACHE_ALIGNED;  /* atomic; it has looked */
+	bool saw;		      /* of that round; published by `done` */
+} litmus;
+
+static void await_value(const uint32_t *word, uint32_t value)
+{
+	for (unsigned n = 0; __atomic_load_n(word, __ATOMIC_ACQUIRE) != value; n++)
+		if (n % 1024 == 1023)
+			sched_yield();
+}
+
+static void *sleep_and_look(void *arg)
+{
+	const uint32_t *doorbell = loop_doorbell(port, 0);
+
+	for (uint32_t i = 1; i <= LITMUS; i++) {
+		await_value(&litmus.round, i);
+		__atomic_store_n(&litmus.ready, i, __ATOMIC_RELEASE);
+		loop_target_sleeps(port);
+		litmus.saw = __atomic_load_n(doorbell, __ATOMIC_ACQUIRE) == i;
+		__atomic_store_n(&litmus.done, i, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* "Ring, then look whether it sleeps" against "say that I sleep, then look", at the same moment, many times. */
+static void one_of_the_two_looks_sees_the_other(void **state)
+{
+	uint32_t missed = 0, seen = 0;
+	struct random random;
+	pthread_t thread;
+
+	begin(&thread_ops);
+	memset(&litmus, 0, sizeof(litmus));
+	random_init(&random, 3);
+	assert_int_equal(pthread_create(&thread, NULL, sleep_and_look, NULL), 0);
+	for (uint32_t i = 1; i <= LITMUS; i++) {
+		uint64_t delay = random_u64(&random) % 256;
+		bool asleep;
+
+		loop_target_awake(port);
+		__atomic_store_n(&litmus.round, i, __ATOMIC_RELEASE);
+		await_value(&litmus.ready, i);
+		while (delay--)
+			__asm__ volatile("");
+		__atomic_store_n(loop_doorbell(port, 0), i, __ATOMIC_RELEASE);
+		asleep = loop_rung(loop_target_asleep(port));
+		await_value(&litmus.done, i);
+		missed += !asleep && !litmus.saw;
+		seen += litmus.saw;
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(missed, 0);
+	assert_true(seen); /* else the two never came close */
+	end();
+}
 
 struct peer {
 	uint64_t sleeps, lost;
@@ -343,9 +405,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_host_rests_with_its_inline_target, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_target_that_says_nothing_cannot_be_slept_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(neither_side_misses_the_other, setup, teardown),
+		/* Last: without the barrier it is not so, and nothing relies on it. */
+		cmocka_unit_test_setup_teardown(one_of_the_two_looks_sees_the_other, setup, teardown),
 	};
 
 	no_membarrier_if_asked(argc, argv);
 	has_barrier = argc < 2;
-	return cmocka_run_group_tests_name("loop_sleep", tests, NULL, NULL);
+	if (has_barrier)
+		return cmocka_run_group_tests_name("loop_sleep", tests, NULL, NULL);
+	return _cmocka_run_group_tests("loop_sleep_naps", tests, ARRAY_SIZE(tests) - 1, NULL, NULL);
 }
