@@ -72,7 +72,7 @@ void qpair_fini(struct nvio_qpair *qp)
 
 void qpair_call(struct nvio_qpair *qp)
 {
-	atomic_store_explicit(&qp->attention, true, memory_order_release);
+	atomic_store(&qp->attention, true); /* not only release: see sleep_wake_qpair() */
 	sleep_wake_qpair(qp);
 }
 

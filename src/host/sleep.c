@@ -75,9 +75,11 @@ void sleep_wake_ctrlr(struct nvio_ctrlr *c)
 
 void sleep_wake_qpair(struct nvio_qpair *qp)
 {
-	/* What is wanted of it stands before the look whether it may sleep; pairs with the fence in qpair_arm(). */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&qp->sleep_fd, memory_order_relaxed) >= 0 && qp->ctrlr)
+	/*
+	 * All four are sequentially consistent: setting `attention` and this load, making the descriptor and the last look at `attention`.
+	 * So either it is seen there that something is wanted, or here that there is a descriptor.
+	 */
+	if (atomic_load(&qp->sleep_fd) >= 0 && qp->ctrlr)
 		qp->ctrlr->ops->sleep->end(qp->ctrlr, qp->qid);
 }
 
@@ -96,7 +98,7 @@ static int qpair_open_fd(struct nvio_qpair *qp)
 		return fail(-EOPNOTSUPP, "%s: queue pair %u: this transport cannot be slept on; poll it", c->ops->name, qp->qid);
 	rc = c->ops->sleep->open(c, qp->qid);
 	if (rc >= 0)
-		atomic_store_explicit(&qp->sleep_fd, rc, memory_order_relaxed);
+		atomic_store(&qp->sleep_fd, rc);
 	return rc;
 }
 
@@ -115,15 +117,14 @@ static int qpair_arm(struct nvio_qpair *qp, int *timeout_ms)
 	}
 	qp->ops->peek(qp, &head);
 	*timeout_ms = c->ops->sleep->arm(c, qp->qid, head);
-	/* The last looks: at the queue, and at what other threads may want, which stands after the sign that we may sleep. */
-	atomic_thread_fence(memory_order_seq_cst);
+	/* The last looks: at the queue, and at what other threads and the controller may want. */
 	if ((qp->live && qp->ops->peek(qp, &head)) || !op_queue_empty(&qp->ended))
 		return 1;
 	pthread_mutex_lock(&c->lock);
 	moved = ctrlr_look(c, &due_ns);
 	now = ctrlr_now(c);
 	pthread_mutex_unlock(&c->lock);
-	if (moved || atomic_load_explicit(&qp->attention, memory_order_acquire))
+	if (moved || atomic_load(&qp->attention))
 		return 1;
 	/* Last of all, as it ends with the next move. */
 	rc = c->ops->sleep->rest(c, qp->qid, &ms);

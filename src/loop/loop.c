@@ -298,8 +298,6 @@ void loop_detach(struct loop_port *port)
 	if (!port->withdrawn && port->ops->detached)
 		port->ops->detached(port->ctx);
 	pthread_mutex_unlock(&port->note_lock);
-	/* The fence: the note is there before the look whether the target sleeps. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	loop_target_check(port);
 	if (!kicks_here(port))
 		wait_quiet(port);

@@ -39,8 +39,6 @@ static bool barrier_all_threads(void)
 			return true;
 		__atomic_store_n(&refused, true, __ATOMIC_RELAXED);
 	}
-	/* At least our own load of what was published does not pass our store of "I sleep"; theirs may. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return false;
 }
 
@@ -119,8 +117,11 @@ void loop_bell_ring(struct loop_port *port, uint32_t qid)
 
 void loop_bells_ring(struct loop_port *port)
 {
-	/* What the host is to find when it wakes, or in its last look, has been published; the load of `armed` must not come first. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/*
+	 * What the host is to find has been published before; the loads of `armed` must not come first. In the processor the membarrier of
+	 * loop_bell_arm() forbids it, so only the compiler is to be told.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	for (uint32_t qid = 0; qid < LOOP_MAX_VECTORS; qid++)
 		loop_bell_ring(port, qid);
 }

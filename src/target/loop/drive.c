@@ -83,8 +83,6 @@ int nvio_drive_poll(struct nvio_drive *d)
 static void attend(struct nvio_drive *d, uint32_t what)
 {
 	memq_attend(&d->memq, what);
-	/* The note is there before the look whether it sleeps. */
-	atomic_thread_fence(memory_order_seq_cst);
 	loop_target_check(d->port);
 }
 

@@ -15,14 +15,16 @@ struct host {
 	uint32_t rounds;
 };
 
-/* Nothing, a little, or about as long as a drive spins before it falls asleep. */
+/* Nothing, a little, about as long as a drive spins before it falls asleep, or surely longer, on a slow machine, too. */
 static void gap(struct random *random)
 {
-	uint64_t kind = random_u64(random) % 8, us = 0, until;
+	uint64_t kind = random_u64(random) % 256, us = 0, until;
 
-	if (kind < 4)
+	if (!kind)
+		us = 20000;
+	else if (kind < 128)
 		us = random_u64(random) % 4;
-	else if (kind < 7)
+	else if (kind < 224)
 		us = random_u64(random) % 800;
 	for (until = clock_monotonic_ns() + us * NS_PER_US; clock_monotonic_ns() < until;)
 		cpu_relax();
