@@ -96,7 +96,8 @@ static void run(enum kind kind, const char *fault, uint32_t hosts, uint32_t roun
 		if (i)
 			nvio_qpair_free(h[i].qp);
 	}
-	if (kind != INLINE)
+	/* Or it would prove little; the gaps of two seldom meet. */
+	if (kind != INLINE && hosts == 1)
 		assert_true(drive_sleeps() > 10);
 	rig_close();
 }
