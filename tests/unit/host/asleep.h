@@ -42,6 +42,7 @@ struct rig {
 };
 
 static struct rig r;
+static const struct nvio_drive_ns_opts *rig_backing; /* NULL: RAM */
 
 static inline void check(int rc)
 {
@@ -100,7 +101,7 @@ static inline void rig_open(enum kind kind, const char *fault, const struct nvio
 	nvio_drive_opts_init(&o);
 	o.name = "d";
 	o.num_ns = 1;
-	o.ns = &ns;
+	o.ns = rig_backing ? rig_backing : &ns;
 	o.poll = kind == INLINE ? NVIO_DRIVE_INLINE : kind == OS_THREAD ? NVIO_DRIVE_OS_THREAD : NVIO_DRIVE_ATTACHED;
 	if (kind == ATTACHED) {
 		check(nvio_thread_create(r.env, NULL, &r.thread));

@@ -93,6 +93,49 @@ static void a_sleeping_drive_answers_soon(void **state)
 	}
 }
 
+/* Threads and rings of the file engines end the sleep of whoever moves the drive. */
+static void drives_over_files_sleep_too(void **state)
+{
+	static const enum nvio_bdev_file_engine engines[] = { NVIO_BDEV_FILE_THREADS, NVIO_BDEV_FILE_AUTO };
+	struct nvio_drive_ns_opts ns = { .backing = NVIO_DRIVE_FILE, .bytes = 1 << 20 };
+	char path[] = "/tmp/nvio-sleep-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	ns.path = path;
+	rig_backing = &ns;
+	for (size_t e = 0; e < ARRAY_SIZE(engines); e++) {
+		ns.engine = engines[e];
+		FOR_EACH_KIND(kind) {
+			uint64_t cpu;
+
+			rig_open(kind, NULL, NULL);
+			for (int i = 0; i < 30; i++) {
+				memset(r.buf, i + 1, BLOCK);
+				assert_int_equal(io(true, 7), 0);
+				if (i % 10 == 9)
+					await_asleep(kind);
+				memset(r.buf, 0, BLOCK);
+				assert_int_equal(io(false, 7), 0);
+				assert_int_equal(r.buf[BLOCK - 1], i + 1);
+			}
+			await_asleep(kind);
+			cpu = cpu_ns();
+			for (uint64_t begin = clock_monotonic_ns(); clock_monotonic_ns() - begin < NS_PER_S;) {
+				sleep_once(1000);
+				nvio_qpair_poll(r.qp, 0);
+			}
+			cpu = cpu_ns() - cpu;
+			if (cpu > NS_PER_S * (has_barrier ? 1 : 30) / 100)
+				fail_msg("kind %d: %llu us in 1 s", kind, (unsigned long long)(cpu / NS_PER_US));
+			rig_close();
+		}
+	}
+	rig_backing = NULL;
+	close(fd);
+	unlink(path);
+}
+
 /* ---- What wakes whom ---- */
 
 static void resets_and_shutdown_reach_a_sleeping_drive(void **state)
@@ -448,6 +491,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_blocking_wait_on_a_late_command_sleeps),
 		cmocka_unit_test(a_blocking_admin_command_sleeps_too),
 		cmocka_unit_test(a_sleeping_drive_answers_soon),
+		cmocka_unit_test(drives_over_files_sleep_too),
 		cmocka_unit_test(resets_and_shutdown_reach_a_sleeping_drive),
 		cmocka_unit_test(faults_are_seen_asleep),
 		cmocka_unit_test(states_that_never_come_are_given_up_asleep),
