@@ -27,6 +27,17 @@
 
 enum kind { INLINE, OS_THREAD, ATTACHED, KINDS };
 
+#define FOR_EACH_KIND(kind) for (enum kind kind = INLINE; kind < KINDS; kind++)
+
+static bool has_barrier;
+
+/* With main's arguments: "--no-membarrier" does without. */
+static inline void asleep_begin(int argc, char **argv)
+{
+	no_membarrier_if_asked(argc, argv);
+	has_barrier = argc < 2;
+}
+
 struct rig {
 	struct nvio_env *env;
 	struct nvio_drive *drive;

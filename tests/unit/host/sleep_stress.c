@@ -135,6 +135,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_hosts_threads),
 	};
 
-	no_membarrier_if_asked(argc, argv);
+	asleep_begin(argc, argv);
 	return cmocka_run_group_tests_name("host_sleep_stress", tests, NULL, NULL);
 }
