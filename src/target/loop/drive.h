@@ -57,6 +57,7 @@ int drive_sleep_init(struct nvio_drive *d); /* after the port is published */
 void drive_sleep_fini(struct nvio_drive *d);
 int drive_poller(void *drive);              /* the poller of a drive that is not moved by its host */
 void drive_rouse(struct nvio_drive *d);     /* on its thread: its poller runs again */
+int drive_on_bell(void *drive);             /* the same, when the bell has rung */
 void drive_roused(void *drive);
 int drive_rest(void *drive, int *fd, int *timeout_ms);
 

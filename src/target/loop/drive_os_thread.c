@@ -12,19 +12,23 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "loop/loop.h"
 #include <nvio/error.h>
 
 static void sleep_on_thread(struct nvio_drive *d)
 {
+	struct pollfd fds[2] = { { .fd = d->bell_fd, .events = POLLIN }, { .events = POLLIN } };
 	int ms = nvio_thread_timeout_ms(d->thread);
-	struct pollfd fd = { .events = POLLIN };
 
 	if (ms) {
-		fd.fd = nvio_thread_fd(d->thread);
-		poll(&fd, 1, ms);
+		fds[1].fd = nvio_thread_fd(d->thread);
+		poll(fds, 2, ms);
 	} else {
 		cpu_relax();
 	}
+	/* Whoever rings takes back that we sleep, which is seen without a system call, and may be seen before the bell is. */
+	if (fds[0].revents || !__atomic_load_n(loop_target_asleep(d->port), __ATOMIC_RELAXED))
+		drive_on_bell(d);
 }
 
 static void *run(void *arg)

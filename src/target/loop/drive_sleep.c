@@ -24,7 +24,8 @@
 static void wake(struct nvio_drive *d)
 {
 	loop_target_awake(d->port);
-	nvio_thread_remove_fd(d->thread, d->bell_fd);
+	if (d->poll == NVIO_DRIVE_ATTACHED)
+		nvio_thread_remove_fd(d->thread, d->bell_fd);
 	nvio_timer_stop(&d->nap);
 	d->idle = 0;
 	if (d->asleep)
@@ -43,7 +44,7 @@ void drive_rouse(struct nvio_drive *d)
 	memq_rouse(&d->memq);
 }
 
-static int on_bell(void *drive)
+int drive_on_bell(void *drive)
 {
 	struct nvio_drive *d = drive;
 	uint64_t count;
@@ -79,7 +80,8 @@ static COLD int fall_asleep(struct nvio_drive *d)
 	int work;
 
 	d->idle = 0;
-	if (nvio_thread_add_fd(d->thread, d->bell_fd, on_bell, d)) {
+	/* Its own OS thread watches the bell by itself, and so needs no memory for it. */
+	if (d->poll == NVIO_DRIVE_ATTACHED && nvio_thread_add_fd(d->thread, d->bell_fd, drive_on_bell, d)) {
 		fail_clear(); /* it spins on */
 		return 0;
 	}
