@@ -64,7 +64,7 @@ static bool idle_sleep(struct nvio_pollable *owner)
 
 	if (n > 0)
 		poll(fds, (nfds_t)n, timeout_ms); /* whatever it says, polling goes on */
-	else if (n < 0)
+	else
 		sched_yield();
 	return n;
 }

@@ -155,10 +155,12 @@ static int bell_make(struct loop_port *port, struct loop_bell *bell)
 
 int loop_bell_open(struct loop_port *port, uint32_t qid)
 {
-	struct loop_bell *bell = &port->bells[qid];
+	struct loop_bell *bell;
 	int rc = 0;
 
-	invariant(qid < LOOP_MAX_VECTORS);
+	if (qid >= LOOP_MAX_VECTORS)
+		return fail(-EOPNOTSUPP, "loop: %s: queue %u: only the first %d can be slept on", port->name, qid, LOOP_MAX_VECTORS);
+	bell = &port->bells[qid];
 	pthread_mutex_lock(&port->bell_lock);
 	if (bell->fd < 0)
 		rc = bell_make(port, bell);

@@ -165,6 +165,7 @@ static void descriptors_go_with_the_bell_or_the_host(void **state)
 	assert_true(loop_bell_open(port, 0) >= 0);
 	assert_true(loop_bell_open(port, 128) >= 0);
 	assert_int_equal(unit_open_files(), before + 2);
+	assert_int_equal(loop_bell_open(port, 129), -EOPNOTSUPP);
 	loop_bell_close(port, 0);
 	loop_bell_close(port, 0);
 	assert_int_equal(unit_open_files(), before + 1);
