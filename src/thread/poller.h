@@ -18,8 +18,17 @@ struct nvio_poller {
 	struct nvio_thread *thread;
 	uint64_t period_ns; /* 0: untimed */
 	struct nvio_timer timer;
-	char name[32];
+	_Atomic uint64_t runs, busy; /* own thread writes, anyone reads */
+	_Atomic bool paused;	     /* so does this: what flags say, for statistics */
+	struct list in_all;	     /* the thread's pollers_lock */
+	char name[32];		     /* immutable */
 };
+
+/* Own thread; others may be reading. */
+static inline void poller_count(_Atomic uint64_t *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 /* Does what was put off because the poller was running; it may be freed. */
 void poller_settle(struct nvio_poller *p) COLD;

@@ -54,6 +54,8 @@ static inline void thread_end_op(struct nvio_thread *t, struct nvio_op *op, int 
 
 struct io_device;
 
+#define CHANNEL_PLACES (NVIO_CHECKED ? 4 : 1)
+
 /* Own thread, but where said otherwise. */
 struct nvio_channel {
 	struct nvio_thread *thread; /* immutable */
@@ -64,6 +66,7 @@ struct nvio_channel {
 	uint32_t refs;
 	uint32_t pins;	       /* registry lock; walks that stand on it, so that it stays in the list */
 	struct list in_device; /* registry lock */
+	void *places[CHANNEL_PLACES]; /* checked builds: who got it first, the nearest first */
 	CACHE_ALIGNED unsigned char ctx[];
 };
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is told of a program's mistakes: channels that nobody put, and in checked builds also where they were
+ * got, channels put once too often, callbacks that come back with another thread current.
+ */
+#include "thread/device.h"
+
+#include <dlfcn.h>
+#include <execinfo.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A place in the program, as addr2line understands it. */
+static void place_str(void *address, char *text, size_t size)
+{
+	Dl_info info = { 0 };
+
+	if (!dladdr(address, &info) || !info.dli_fname)
+		snprintf(text, size, "%p", address);
+	else if (info.dli_sname)
+		snprintf(text, size, "%s+%#zx (%s+%#zx)", info.dli_sname,
+			(size_t)((char *)address - (char *)info.dli_saddr), info.dli_fname,
+			(size_t)((char *)address - (char *)info.dli_fbase));
+	else
+		snprintf(text, size, "%s+%#zx", info.dli_fname,
+			(size_t)((char *)address - (char *)info.dli_fbase));
+}
+
+void channel_note_place(struct nvio_channel *ch)
+{
+	void *frames[CHANNEL_PLACES + 2];
+	int n = backtrace(frames, ARRAY_SIZE(frames));
+
+	/* Without this function and its caller, nvio_channel_get() itself. */
+	for (int i = 2; i < n; i++)
+		ch->places[i - 2] = frames[i];
+}
+
+static void report_one(struct nvio_thread *t, const char *what, const struct nvio_channel *ch)
+{
+	char place[256];
+
+	log_msg(&t->env->log, NVIO_LOG_WARN,
+		"thread: %s: %s: a channel of device %s is still held, %u times; it is taken away", what,
+		t->name, ch->device->name, ch->refs);
+	for (int i = 0; NVIO_CHECKED && i < CHANNEL_PLACES && ch->places[i]; i++) {
+		place_str(ch->places[i], place, sizeof(place));
+		log_msg(&t->env->log, NVIO_LOG_WARN, "thread: %s: %s: it was got %s %s", what, t->name,
+			i ? "from" : "at", place);
+	}
+}
+
+void channel_report(struct nvio_thread *t, const char *what)
+{
+	for (uint32_t i = 0; t->channels && i < 1u << t->channel_bits; i++)
+		for (const struct nvio_channel *ch = t->channels[i]; ch; ch = ch->next)
+			if (ch->refs)
+				report_one(t, what, ch);
+}
+
+void channel_put_too_often(const char *device, const char *thread)
+{
+	fprintf(stderr,
+		"nvio: thread: nvio_channel_put: a channel of device \"%s\" on thread \"%s\" is put once more "
+		"than it was got\n",
+		device, thread);
+	abort();
+}
+
+void thread_came_back_elsewhere(const struct nvio_thread *t, const char *what, const char *name)
+{
+	const struct nvio_thread *now = thread_tls_current;
+
+	fprintf(stderr,
+		"nvio: thread: %s: %s%s%s returned with \"%s\" current; detach what it has attached\n",
+		t->name, what, *name ? " " : "", name, now ? now->name : "no nvio_thread");
+	abort();
+}
