@@ -175,6 +175,9 @@ static void close_child(struct env_child *child)
 	for (unsigned round = 0; round < THREAD_DRAIN_ROUNDS; round++) {
 		if (list_empty(&t->device_ops) && list_empty(&t->remote_ops) && !channel_count(t))
 			break;
+		device_cancel_all(t);
+		remote_cancel_all(t);
+		id = 0;
 		for (struct nvio_thread *other = thread_next(r, 0); other; other = thread_next(r, id)) {
 			id = other->id;
 			if (owned_elsewhere(other))
@@ -183,7 +186,6 @@ static void close_child(struct env_child *child)
 				poll_drain(other);
 			thread_unref(other);
 		}
-		id = 0;
 		thread_clear(t);
 	}
 	invariant(!channel_count(t) && list_empty(&t->device_ops) && list_empty(&t->remote_ops));
