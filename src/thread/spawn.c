@@ -100,8 +100,11 @@ static void *body(void *arg)
 {
 	struct nvio_os_thread *os = arg;
 	struct nvio_thread *t = os->thread;
+	char name[KERNEL_NAME_MAX + 1];
 	int rc = env_bind_thread(os->env, os->core);
 
+	snprintf(name, sizeof(name), "%.*s", KERNEL_NAME_MAX, t->name);
+	pthread_setname_np(pthread_self(), name);
 	if (!rc)
 		rc = nvio_thread_attach(t);
 	if (rc) {
@@ -151,7 +154,6 @@ void os_thread_unref(struct nvio_os_thread *os)
 
 static int start(struct nvio_os_thread *os, const struct nvio_os_thread_opts *opts)
 {
-	char name[KERNEL_NAME_MAX + 1];
 	pthread_attr_t attr;
 	sigset_t all, before;
 	int rc;
@@ -174,8 +176,6 @@ static int start(struct nvio_os_thread *os, const struct nvio_os_thread_opts *op
 	if (rc)
 		return fail(-rc, "thread: spawn: %s: cannot start an OS thread: %s", os->thread->name,
 			strerror(rc));
-	snprintf(name, sizeof(name), "%.*s", KERNEL_NAME_MAX, os->thread->name);
-	pthread_setname_np(os->os, name);
 	while (!os_thread_reached(os, OS_FAILED))
 		futex_wait(&os->stage, OS_STARTS, UINT64_MAX);
 	if (os_thread_reached(os, OS_RUNS))
