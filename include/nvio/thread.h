@@ -122,10 +122,14 @@ NVIO_EXPORT struct nvio_thread_handle *nvio_thread_handle_clone(struct nvio_thre
 /* Gives a reference back; NULL is allowed. Any thread. */
 NVIO_EXPORT void nvio_thread_handle_put(struct nvio_thread_handle *handle);
 
-/* As nvio_thread_send(), nvio_thread_call(), nvio_thread_is_running() (false: exiting, or gone), nvio_thread_id() and _name(). Any thread. */
+/*
+ * As nvio_thread_send(), nvio_thread_call(), nvio_thread_exit() (of one that is gone: nothing), nvio_thread_is_running() (false:
+ * exiting, or gone), nvio_thread_id() and nvio_thread_name(). Any thread.
+ */
 NVIO_EXPORT int nvio_thread_handle_send(struct nvio_thread_handle *handle, void (*fn)(void *arg), void *arg);
 NVIO_EXPORT int nvio_thread_handle_call(struct nvio_thread_handle *handle, int (*fn)(void *arg), void *arg,
 	struct nvio_op *op);
+NVIO_EXPORT void nvio_thread_handle_exit(struct nvio_thread_handle *handle);
 NVIO_EXPORT bool nvio_thread_handle_is_running(const struct nvio_thread_handle *handle);
 NVIO_EXPORT uint64_t nvio_thread_handle_id(const struct nvio_thread_handle *handle);
 NVIO_EXPORT const char *nvio_thread_handle_name(const struct nvio_thread_handle *handle);

@@ -109,6 +109,11 @@ int nvio_thread_handle_call(
 	return nvio_thread_call(thread_of(h), fn, arg, op);
 }
 
+void nvio_thread_handle_exit(struct nvio_thread_handle *h)
+{
+	nvio_thread_exit(thread_of(h));
+}
+
 bool nvio_thread_handle_is_running(const struct nvio_thread_handle *h)
 {
 	return nvio_thread_is_running(thread_of(h));

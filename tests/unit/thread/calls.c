@@ -328,6 +328,7 @@ static void a_handle_answers_when_its_thread_and_environment_are_gone(void **sta
 	assert_false(nvio_thread_handle_is_running(clone));
 	assert_int_equal(nvio_thread_handle_send(clone, rig_count, &ran), -ESHUTDOWN);
 	assert_int_equal(nvio_thread_handle_call(clone, give, &value, &op), -ESHUTDOWN);
+	nvio_thread_handle_exit(clone);
 	assert_int_equal(nvio_thread_handle_id(clone), id);
 	assert_string_equal(nvio_thread_handle_name(clone), "thread-1");
 	assert_int_equal(ran, 1);
