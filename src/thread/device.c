@@ -166,7 +166,7 @@ static void stop(struct device_op *d, int status)
 
 static int cancel(struct nvio_pollable *p, struct nvio_op *op)
 {
-	(void)p;
+	check_own(container_of(p, struct nvio_thread, channel_ops), "nvio_cancel");
 	if (!list_empty(&priv(op)->link))
 		stop(priv(op), -ECANCELED);
 	return 0;

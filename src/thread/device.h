@@ -31,6 +31,9 @@ void channel_report(struct nvio_thread *t, const char *what) COLD;
 /* Checked builds: where nvio_channel_get(), which calls it, is called. */
 void channel_note_place(struct nvio_channel *ch) NOINLINE;
 
+/* ", got at PLACE", or nothing where that is not known. */
+void channel_place(const struct nvio_channel *ch, char *text, size_t size) COLD;
+
 /* These abort. */
 _Noreturn void channel_put_too_often(const char *device, const char *thread) COLD;
 _Noreturn void thread_came_back_elsewhere(const struct nvio_thread *t, const char *what, const char *name) COLD;

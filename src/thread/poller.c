@@ -201,10 +201,12 @@ void poller_free_all(struct nvio_thread *t)
 
 bool nvio_thread_has_active_pollers(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_has_active_pollers");
 	return t->active;
 }
 
 bool nvio_thread_has_pollers(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_has_pollers");
 	return !list_empty(&t->pollers) || !list_empty(&t->incoming) || !list_empty(&t->aside);
 }

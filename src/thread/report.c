@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A place in the program, as addr2line understands it. */
+#define PLACE_BYTES 256
+
+/* A place in the program: the symbol if it is known, and object and offset, as addr2line -e wants them. */
 static void place_str(void *address, char *text, size_t size)
 {
 	Dl_info info = { 0 };
@@ -38,7 +40,7 @@ void channel_note_place(struct nvio_channel *ch)
 
 static void report_one(struct nvio_thread *t, const char *what, const struct nvio_channel *ch)
 {
-	char place[256];
+	char place[PLACE_BYTES];
 
 	log_msg(&t->env->log, NVIO_LOG_WARN,
 		"thread: %s: %s: a channel of device %s is still held, %u times; it is taken away", what,
@@ -48,6 +50,17 @@ static void report_one(struct nvio_thread *t, const char *what, const struct nvi
 		log_msg(&t->env->log, NVIO_LOG_WARN, "thread: %s: %s: it was got %s %s", what, t->name,
 			i ? "from" : "at", place);
 	}
+}
+
+void channel_place(const struct nvio_channel *ch, char *text, size_t size)
+{
+	char place[PLACE_BYTES];
+
+	*text = '\0';
+	if (!NVIO_CHECKED || !ch->places[0])
+		return;
+	place_str(ch->places[0], place, sizeof(place));
+	snprintf(text, size, ", got at %s", place);
 }
 
 void channel_report(struct nvio_thread *t, const char *what)

@@ -143,7 +143,7 @@ struct thread_registry {
  * Whether an OS thread other than the caller's has it right now. Acquire: pairs with the release of letting
  * it go.
  */
-static inline bool owned_elsewhere(struct nvio_thread *t)
+static inline bool owned_elsewhere(const struct nvio_thread *t)
 {
 	void *os = atomic_load_explicit(&t->os, memory_order_acquire);
 
@@ -151,10 +151,10 @@ static inline bool owned_elsewhere(struct nvio_thread *t)
 }
 
 /* current.c: reports the call of `what` on the wrong OS thread, with both threads' names, and aborts. */
-_Noreturn void thread_called_elsewhere(struct nvio_thread *t, const char *what) COLD;
+_Noreturn void thread_called_elsewhere(const struct nvio_thread *t, const char *what) COLD;
 
 /* Checked builds only: the caller may use what belongs to t. */
-static inline void check_own(struct nvio_thread *t, const char *what)
+static inline void check_own(const struct nvio_thread *t, const char *what)
 {
 	if (NVIO_CHECKED && unlikely(owned_elsewhere(t)))
 		thread_called_elsewhere(t, what);

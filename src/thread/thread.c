@@ -241,12 +241,15 @@ void nvio_thread_exit(struct nvio_thread *t)
 static COLD int still_busy(struct nvio_thread *t)
 {
 	struct nvio_channel *ch = channel_any(t);
+	char place[288];
 
-	if (ch)
+	if (ch) {
+		channel_place(ch, place, sizeof(place));
 		return fail(-EBUSY,
 			"thread: destroy: %s: %" PRIu32 " channels are held, one of device %s, %" PRIu32
-			" times; put them, poll, and call again",
-			t->name, channel_count(t), ch->device->name, ch->refs);
+			" times%s; put them, poll, and call again",
+			t->name, channel_count(t), ch->device->name, ch->refs, place);
+	}
 	if (!list_empty(&t->device_ops))
 		return fail(-EBUSY,
 			"thread: destroy: %s: a for_each or an unregister is in flight; poll, and call again",
@@ -292,6 +295,7 @@ bool nvio_thread_is_running(const struct nvio_thread *t)
 
 bool nvio_thread_is_idle(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_is_idle");
 	return !mail_waiting(&t->msgs) && !t->timers.count && !t->active && !t->dying_count &&
 	       op_queue_empty(&t->hot.ended);
 }
