@@ -16,10 +16,11 @@ struct nvio_poller {
 	void *arg;
 	uint32_t flags;
 	struct nvio_thread *thread;
-	uint64_t period_ns; /* 0: untimed */
+	_Atomic uint64_t runs; /* own thread writes, anyone reads; beside all else that a poll touches */
+	uint64_t period_ns;    /* 0: untimed */
 	struct nvio_timer timer;
-	_Atomic uint64_t runs, busy; /* own thread writes, anyone reads */
-	_Atomic bool paused;	     /* so does this: what flags say, for statistics */
+	_Atomic uint64_t busy; /* as runs */
+	_Atomic bool paused;   /* as runs; what flags say, for statistics */
 	struct list in_all;	     /* the thread's pollers_lock */
 	char name[32];		     /* immutable */
 };
