@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the loop examples have to do: write blocks to a file by way of a block device, read each one back and compare it, all by
- * callbacks. It knows nothing of the loop; see epoll_loop.c, uv_loop.c and glib_loop.c for how those drive the same job.
+ * What the loop examples have to do: write blocks to a file by way of a block device, read each one back and
+ * compare it, all by callbacks. It knows nothing of the loop; see epoll_loop.c, uv_loop.c and glib_loop.c for
+ * how those drive the same job.
  */
 #ifndef JOB_H
 #define JOB_H
@@ -68,7 +69,10 @@ static void job_step(struct nvio_op *op)
 	}
 }
 
-/* Opens everything, with the block device over the file at `path`, and submits the first write. 0, or -errno with the words printed. */
+/*
+ * Opens everything, with the block device over the file at `path`, and submits the first write. 0, or -errno
+ * with the words printed.
+ */
 static int job_start(struct job *j, const char *path)
 {
 	struct nvio_bdev_file_opts opts;
@@ -103,7 +107,10 @@ static int job_start(struct job *j, const char *path)
 	return 0;
 }
 
-/* Closes everything and gives the program's exit status; `ticks`: how often the program's own timer ran meanwhile. */
+/*
+ * Closes everything and gives the program's exit status; `ticks`: how often the program's own timer ran
+ * meanwhile.
+ */
 static int job_end(struct job *j, const char *path, unsigned ticks)
 {
 	bool good = j->done && !j->failed;

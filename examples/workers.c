@@ -82,7 +82,9 @@ static void on_piece(void *arg)
 		nvio_thread_send(p->home, on_result, p);
 }
 
-/* Calls, whose result the main thread waits for: the channel is the worker's own, so it is got and put there. */
+/*
+ * Calls, whose result the main thread waits for: the channel is the worker's own, so it is got and put there.
+ */
 static int get_channel(void *arg)
 {
 	struct worker *w = arg;

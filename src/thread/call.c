@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Calls with a result, and handles. A call is an op that waits at its target, and a message that says its turn
- * has come: so calls and messages keep the order in which they were sent, calls are bounded as messages are,
- * and what was accepted is answered even when the target exits.
+ * Calls with a result, and handles. A call is an op that waits at its target, and a message that says its
+ * turn has come: so calls and messages keep the order in which they were sent, calls are bounded as messages
+ * are, and what was accepted is answered even when the target exits.
  */
 #include "thread/remote.h"
 

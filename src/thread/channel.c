@@ -33,7 +33,10 @@ static void hang_up(struct nvio_thread *t, struct nvio_channel *ch)
 	*head = ch;
 }
 
-/* As many buckets as channels, about. Without memory for more the chains grow, and only the first table is a must. */
+/*
+ * As many buckets as channels, about. Without memory for more the chains grow, and only the first table is a
+ * must.
+ */
 static int make_room(struct nvio_thread *t)
 {
 	struct nvio_channel **old = t->channels;

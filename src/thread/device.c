@@ -69,7 +69,10 @@ static void table_remove(struct thread_registry *r, struct io_device *dev)
 	r->device_count--;
 }
 
-/* As many buckets as devices, about. Without memory for more the chains grow, and only the first table is a must. */
+/*
+ * As many buckets as devices, about. Without memory for more the chains grow, and only the first table is a
+ * must.
+ */
 static int table_make_room(struct thread_registry *r)
 {
 	struct io_device **old = r->devices;

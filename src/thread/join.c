@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of an OS thread of ours, as others see it: waited for, joined, detached, or closed with all else. */
+/*
+ * The end of an OS thread of ours, as others see it: waited for, joined, detached, or closed with all else.
+ */
 #include "thread/spawn.h"
 
 #include <inttypes.h>

@@ -66,8 +66,8 @@ struct msg_queue {
 int msg_init(struct msg_queue *q, uint32_t max);
 
 /*
- * The receiver goes: waits for the senders that are still inside to leave. The queue must be closed, or no sender be
- * left. From now on senders are refused, and closing does nothing.
+ * The receiver goes: waits for the senders that are still inside to leave. The queue must be closed, or no
+ * sender be left. From now on senders are refused, and closing does nothing.
  */
 void msg_shut(struct msg_queue *q);
 
@@ -83,7 +83,10 @@ void note_send(struct msg_queue *q, struct note *note);
 /* No message is accepted from now on. Any thread. */
 void msg_close(struct msg_queue *q);
 
-/* Sets the flag and wakes up a receiver that sleeps; one that looks at it after msg_sleep() misses nothing. Any thread. */
+/*
+ * Sets the flag and wakes up a receiver that sleeps; one that looks at it after msg_sleep() misses nothing.
+ * Any thread.
+ */
 void msg_ring(struct msg_queue *q, _Atomic bool *flag);
 
 /* Receiver. The oldest message; false: none, or its sender has not finished writing it. */

@@ -188,7 +188,10 @@ static ALWAYS_INLINE int run_pollers(struct nvio_thread *t, int work)
 	return work;
 }
 
-/* A count, and now and then a look at the cycle counter: when idle turns busy, busy idle, or enough polls have passed. */
+/*
+ * A count, and now and then a look at the cycle counter: when idle turns busy, busy idle, or enough polls
+ * have passed.
+ */
 static ALWAYS_INLINE void count(struct thread_counts *c, bool busy)
 {
 	uint64_t polls = atomic_load_explicit(&c->polls, memory_order_relaxed) + 1;

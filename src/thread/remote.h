@@ -41,7 +41,10 @@ static inline struct remote_op *remote_priv(struct nvio_op *op)
 	return (struct remote_op *)op->priv;
 }
 
-/* The queue's `release` is called once for each op that was added, when it no longer needs the queue: on its submitter's thread. */
+/*
+ * The queue's `release` is called once for each op that was added, when it no longer needs the queue: on its
+ * submitter's thread.
+ */
 
 /* Submit's checks, and all of it that can fail. 0; -EINVAL; -ENOMEM: the op is untouched. */
 int remote_check(struct nvio_op *op, const char *what);

@@ -38,7 +38,10 @@ static void sleep_on_descriptor(struct nvio_thread *t, struct rest *r)
 	struct pollfd fd = { .fd = t->epoll_fd, .events = POLLIN };
 	uint64_t begin;
 
-	/* From here on who asks it to stop or to exit makes the descriptor readable; who asked before is seen. */
+	/*
+	 * From here on who asks it to stop or to exit makes the descriptor readable; who asked before is
+	 * seen.
+	 */
 	if (!ms || asked_to_stop(t) || msg_closed(&t->msgs) != was_closed)
 		return;
 	if (t->clock.now_ns)

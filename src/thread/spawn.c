@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* OS threads with an nvio_thread of their own: how they start, run and drain. Waiting for one is in join.c. */
+/*
+ * OS threads with an nvio_thread of their own: how they start, run and drain. Waiting for one is in join.c.
+ */
 #include "thread/spawn.h"
 
 #include <inttypes.h>

@@ -196,7 +196,10 @@ static inline size_t address_bucket(const void *key, uint32_t bits)
 /* thread.c: the oldest thread made after the one with this id, with a reference; NULL: none. */
 struct nvio_thread *thread_next(struct thread_registry *r, uint64_t id);
 
-/* thread.c: what is in flight on an exiting thread is cancelled, what is held is taken away; false: not all yet. */
+/*
+ * thread.c: what is in flight on an exiting thread is cancelled, what is held is taken away; false: not all
+ * yet.
+ */
 bool thread_clear(struct nvio_thread *t);
 
 /* thread.c: the end of one that nothing is left of. */

@@ -358,7 +358,10 @@ static void *send_until_it_is_gone(void *arg)
 	return NULL;
 }
 
-/* The thread goes while others send by handle: what was accepted runs, the rest is refused, nothing is touched that is gone. */
+/*
+ * The thread goes while others send by handle: what was accepted runs, the rest is refused, nothing is
+ * touched that is gone.
+ */
 static void senders_by_handle_race_with_the_end(void **state)
 {
 	for (int round = 0; round < 50; round++) {

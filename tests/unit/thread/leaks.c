@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows C1, T5, T10: channels that nobody puts, or puts too often, and callbacks that leave another thread current. */
+/*
+ * Rows C1, T5, T10: channels that nobody puts, or puts too often, and callbacks that leave another thread
+ * current.
+ */
 #include "tests/unit/thread/toy.h"
 
 #include <fcntl.h>

@@ -140,7 +140,10 @@ static int beat(void *arg)
 	return 1;
 }
 
-/* Under a percent of a core; here a tenth is allowed, for sanitizers and busy machines. A wait in a join counts as well. */
+/*
+ * Under a percent of a core; here a tenth is allowed, for sanitizers and busy machines. A wait in a join
+ * counts as well.
+ */
 static void an_idle_process_sleeps(void **state)
 {
 	struct nvio_os_thread *os;

@@ -272,7 +272,10 @@ static void joining_oneself_is_refused(void **state)
 	rig_close(&r);
 }
 
-/* Detached before and after the end, and the environment closed with it running: all of it is freed (ASan looks). */
+/*
+ * Detached before and after the end, and the environment closed with it running: all of it is freed (ASan
+ * looks).
+ */
 static void a_detached_one_frees_itself(void **state)
 {
 	for (int way = 0; way < 3; way++) {
@@ -334,7 +337,9 @@ static void keep_log(void *arg, enum nvio_log_level level, const char *text)
 	strcat(logged, "\n");
 }
 
-/* T5: channels held, messages and calls pending when the function returns: drained, taken away, and reported. */
+/*
+ * T5: channels held, messages and calls pending when the function returns: drained, taken away, and reported.
+ */
 static void what_the_function_leaves_is_cleared_and_reported(void **state)
 {
 	struct nvio_env_opts opts;

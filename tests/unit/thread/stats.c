@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Listing threads and their statistics (issue of threads, item 2; rows T2, T4, T8), from their own and other OS threads. */
+/*
+ * Listing threads and their statistics (issue of threads, item 2; rows T2, T4, T8), from their own and other
+ * OS threads.
+ */
 #include "tests/unit/thread/toy.h"
 
 #include <time.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Rows T5, T6, T7, C1, Z5 all at once: ten OS threads that spawn, send, call, get channels, walk and exit at random, while two
- * more read everybody's statistics. Nothing is lost: each accepted message runs, each op ends once. For the thread sanitizer, and bounded:
- * every one does a fixed number of things.
+ * Rows T5, T6, T7, C1, Z5 all at once: ten OS threads that spawn, send, call, get channels, walk and exit at
+ * random, while two more read everybody's statistics. Nothing is lost: each accepted message runs, each op
+ * ends once. For the thread sanitizer, and bounded: every one does a fixed number of things.
  */
 #include "tests/unit/thread/toy.h"
 
