@@ -75,6 +75,7 @@ static int create(struct nvio_thread *t, struct io_device *d, struct nvio_channe
 	ch->device = d;
 	ch->refs = 1;
 	list_init(&ch->dying);
+	list_init(&ch->in_thread);
 	list_init(&ch->in_device);
 	fail_clear();
 	rc = d->ops.channel_create ? d->ops.channel_create(d->key, ch) : 0;
@@ -94,6 +95,7 @@ static void publish(struct nvio_channel *ch)
 	ch->next = *head;
 	*head = ch;
 	ch->thread->channel_count++;
+	list_push_back(&ch->thread->channel_list, &ch->in_thread);
 	pthread_mutex_lock(&d->registry->lock);
 	list_push_back(&d->channels, &ch->in_device);
 	pthread_mutex_unlock(&d->registry->lock);
@@ -179,6 +181,7 @@ static void destroy(struct nvio_channel *ch)
 		at = &(*at)->next;
 	*at = ch->next;
 	t->channel_count--;
+	list_remove(&ch->in_thread);
 	discard(ch);
 }
 
@@ -199,12 +202,16 @@ int channel_run_dying(struct nvio_thread *t)
 
 void channel_kill_all(struct nvio_thread *t)
 {
-	for (uint32_t i = 0; i < THREAD_CHANNEL_BUCKETS; i++) {
-		for (struct nvio_channel *ch = t->channels[i]; ch; ch = ch->next) {
-			ch->refs = 0;
-			if (list_empty(&ch->dying))
-				start_dying(ch);
-		}
+	while (!list_empty(&t->channel_list)) {
+		struct nvio_channel *ch = list_entry(t->channel_list.prev, struct nvio_channel, in_thread);
+		uint32_t count = t->channel_count;
+
+		ch->refs = 0;
+		if (list_empty(&ch->dying))
+			start_dying(ch);
+		channel_run_dying(t);
+		if (t->channel_count == count)
+			return; /* a walk stands on it */
 	}
 }
 

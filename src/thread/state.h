@@ -51,6 +51,7 @@ struct nvio_thread {
 	struct nvio_pollable channel_ops; /* the owner of for_each's and unregister's ops */
 	struct nvio_channel *channels[THREAD_CHANNEL_BUCKETS];
 	uint32_t channel_count;
+	struct list channel_list; /* oldest first */
 	struct list dying;
 	uint32_t dying_count;
 	struct list device_ops; /* for_each and unregister: submitted here, not yet complete */
@@ -122,7 +123,9 @@ void sleep_rearm(struct nvio_thread *t); /* the end of a poll of a thread with A
 
 /* channel.c */
 int channel_run_dying(struct nvio_thread *t);
-/* Whatever references there are; poll_drain() then destroys them. */
+/*
+ * Whatever references there are. Newest first: one that stands on another has got that while it was made, and puts it when it goes.
+ */
 void channel_kill_all(struct nvio_thread *t);
 
 /* device.c */

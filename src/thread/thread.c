@@ -57,6 +57,7 @@ static void init_fields(struct nvio_thread *t, struct nvio_env *env)
 	list_init(&t->incoming);
 	list_init(&t->aside);
 	list_init(&t->dying);
+	list_init(&t->channel_list);
 	list_init(&t->device_ops);
 	t->clock = env->clock;
 	t->env = env;
@@ -254,6 +255,25 @@ int nvio_thread_send(struct nvio_thread *t, void (*fn)(void *arg), void *arg)
 	if (unlikely(!fn))
 		return fail(-EINVAL, "thread: send: %s: no fn", t->name);
 	return msg_send(&t->msgs, fn, arg);
+}
+
+int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg)
+{
+	struct thread_registry *r = env->threads;
+	struct nvio_thread *t = NULL;
+	int rc;
+
+	/* The lock keeps it from going while it is sent to. */
+	pthread_mutex_lock(&r->lock);
+	list_for_each (l, &r->threads) {
+		t = list_entry(l, struct nvio_thread, in_registry);
+		if (t->id == id)
+			break;
+		t = NULL;
+	}
+	rc = t ? msg_send(&t->msgs, fn, arg) : fail(-ESHUTDOWN, "thread: send: the thread is gone");
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }
 
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)
