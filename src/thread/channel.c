@@ -209,7 +209,7 @@ void channel_kill_all(struct nvio_thread *t)
 		ch->refs = 0;
 		if (list_empty(&ch->dying))
 			start_dying(ch);
-		channel_run_dying(t);
+		poll_drain(t);
 		if (t->channel_count == count)
 			return; /* a walk stands on it */
 	}

@@ -124,7 +124,7 @@ void sleep_rearm(struct nvio_thread *t); /* the end of a poll of a thread with A
 /* channel.c */
 int channel_run_dying(struct nvio_thread *t);
 /*
- * Whatever references there are. Newest first: one that stands on another has got that while it was made, and puts it when it goes.
+ * Whatever references there are. Newest first: one that stands on another has got that while it was made, and puts it when it goes. Drains.
  */
 void channel_kill_all(struct nvio_thread *t);
 

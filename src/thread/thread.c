@@ -145,7 +145,6 @@ static void close_child(struct env_child *child)
 			poll_drain(other);
 		}
 		channel_kill_all(t);
-		poll_drain(t);
 	}
 	invariant(!t->channel_count && list_empty(&t->device_ops));
 	free_thread(t);
