@@ -97,66 +97,6 @@ NVIO_EXPORT int nvio_bdev_unmap(struct nvio_bdev_desc *desc, struct nvio_channel
 NVIO_EXPORT int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *ch, struct nvio_op *op);
 
 /*
- * Built-in devices. `name` as above, unique in the environment (-EEXIST). block_size: a power of two, 512 to 65536. uuid: NULL for
- * a random one. Any thread.
- */
-/*
- * Memory is taken at the first touch, in large pages where the kernel has them: the first byte written in an aligned 2 MiB may take
- * all of the 2 MiB.
- */
-struct nvio_bdev_malloc_opts {
-	size_t size;
-	const char *name;
-	uint32_t block_size;
-	uint64_t num_blocks;
-	const uint8_t *uuid;
-};
-NVIO_EXPORT int nvio_bdev_malloc_create(struct nvio_env *env, const struct nvio_bdev_malloc_opts *opts);
-
-struct nvio_bdev_null_opts {
-	size_t size;
-	const char *name;
-	uint32_t block_size;
-	uint64_t num_blocks;
-	const uint8_t *uuid;
-	bool untouched_reads; /* reads leave the buffer as it was: no data moves at all, for measuring everything else */
-};
-NVIO_EXPORT int nvio_bdev_null_create(struct nvio_env *env, const struct nvio_bdev_null_opts *opts);
-
-enum nvio_bdev_file_engine {
-	NVIO_BDEV_FILE_AUTO = 0,  /* io_uring, or threads where it is forbidden or not built in */
-	NVIO_BDEV_FILE_IO_URING,  /* or an error */
-	NVIO_BDEV_FILE_THREADS,   /* a pool with preadv and pwritev */
-};
-
-struct nvio_bdev_file_opts {
-	size_t size;
-	const char *name;
-	const char *path;        /* a regular file or a block device */
-	uint32_t block_size;     /* 0: 512 */
-	uint64_t num_blocks;     /* 0: as large as the file; else the file is extended (sparse) up to that many when it is shorter
-	                            and `create` is set, or refused with -ENOSPC when not */
-	const uint8_t *uuid;     /* NULL: derived from the file's device and inode, so it stays the same */
-	bool create;             /* make the file when it is not there */
-	bool read_only;
-	bool no_direct;          /* do not try O_DIRECT */
-	enum nvio_bdev_file_engine engine;
-	uint32_t threads;        /* of the thread engine; 0: 4 */
-};
-/*
- * 0; -ENOENT, -EACCES, -EISDIR, -EINVAL (size 0, or not a multiple of the block), -EROFS, -ENOSPC, ... each with the path and the
- * remedy. The file is locked (flock) against a second writer: -EBUSY.
- */
-NVIO_EXPORT int nvio_bdev_file_create(struct nvio_env *env, const struct nvio_bdev_file_opts *opts);
-
-/* "io_uring" or "threads", and whether O_DIRECT is in use. For reports. -EINVAL not a file device. */
-NVIO_EXPORT int nvio_bdev_file_engine(const struct nvio_bdev *bdev, const char **engine, bool *direct);
-
-NVIO_EXPORT void nvio_bdev_malloc_opts_init(struct nvio_bdev_malloc_opts *opts);
-NVIO_EXPORT void nvio_bdev_null_opts_init(struct nvio_bdev_null_opts *opts);
-NVIO_EXPORT void nvio_bdev_file_opts_init(struct nvio_bdev_file_opts *opts);
-
-/*
  * Changes the size. 0; -EOPNOTSUPP; -EINVAL 0; -ENOSPC, -EBUSY. Descriptors hear NVIO_BDEV_RESIZED; I/O beyond the new end that is
  * in flight completes as the module can.
  */
@@ -169,5 +109,7 @@ NVIO_EXPORT int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_
 NVIO_EXPORT int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op);
 
 NVIO_END_DECLS
+
+#include <nvio/bdev_devices.h>
 
 #endif

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/fail.h"
 #include "base/list.h"
@@ -33,6 +34,7 @@ struct bdev_registry {
 	struct list leaving; /* deleted, and not gone yet */
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
+	uint64_t last_serial;
 };
 
 struct nvio_bdev {
@@ -44,6 +46,7 @@ struct nvio_bdev {
 	_Atomic bool has_write_zeroes; /* false for good once the device turns out not to have it */
 	uint32_t block_size;	       /* immutable */
 	uint32_t io_types;	       /* immutable; NVIO_BDEV_CAN() of what the module takes */
+	uint32_t forwards;	       /* immutable */
 	bool volatile_cache;	       /* immutable */
 	bool read_only;		       /* immutable */
 
@@ -54,6 +57,7 @@ struct nvio_bdev {
 	char *name;				     /* immutable */
 	uint8_t uuid[16];			     /* immutable */
 	_Atomic(char *) aliases[BDEV_MAX_ALIASES];   /* added under the registry lock, never taken back */
+	uint64_t serial;			     /* immutable; in order of creation */
 	struct list link;			     /* registry lock; in devices or leaving */
 	struct list descs;			     /* registry lock; those open */
 	struct list channels;			     /* registry lock */
@@ -65,7 +69,8 @@ struct nvio_bdev {
 
 	/* The deletion. */
 	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
-	struct nvio_thread *delete_thread; /* registry lock; where both ops complete */
+	struct nvio_thread *delete_thread; /* registry lock; where both ops complete. May be gone: delete_thread_id */
+	uint64_t delete_thread_id;	   /* registry lock */
 	struct nvio_op gone_op;		   /* delete_thread; completes with the last channel's end */
 	bool channels_gone;		   /* registry lock */
 };
@@ -80,7 +85,8 @@ struct nvio_bdev_desc {
 	struct bdev_registry *reg;  /* immutable */
 	uint32_t io_types;	    /* immutable; what the flags of open allow and the device can */
 	bool writable;		    /* immutable */
-	struct nvio_thread *thread; /* immutable; the opening one: events and close */
+	struct nvio_thread *thread; /* immutable; the opening one: events and close. May be gone: thread_id */
+	uint64_t thread_id;	    /* immutable */
 	struct list link;	    /* registry lock */
 	uint32_t events;	    /* registry lock; bits to be told */
 	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
@@ -90,13 +96,56 @@ struct nvio_bdev_desc {
 	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
 };
 
+/* Why a submit on a channel does not go straight to the module: bits of bdev_channel.gates. */
+enum {
+	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
+};
+
+/*
+ * Where an I/O came from that was sent on to a device below, and what it had there; as many per channel as the module's params say.
+ */
+struct bdev_frame {
+	struct bdev_frame *next; /* free: the next free one; in use: the frame of the device above */
+	struct bdev_channel *ch;
+	struct nvio_bdev_desc *desc;
+	uint64_t offset;
+	uint64_t begun;
+	uint64_t deadline_ns;
+	uint64_t rest;
+	uint16_t state;
+};
+
+/* What has ended on a channel, of one type. Own thread: whoever wants to know asks it by message. */
+struct bdev_stat {
+	uint64_t ops; /* errors among them */
+	uint64_t bytes;
+	uint64_t errors;
+	uint64_t ticks; /* from submit to end, together */
+	uint64_t min_ticks; /* 0: none yet */
+	uint64_t max_ticks;
+};
+
 /* Context of the nvio_channel; the module's own follows behind it. Own thread. */
 struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
 	struct nvio_thread *thread;
 	struct nvio_bdev *bdev;
-	struct op_queue waiting; /* the module had no room; in order */
+	uint32_t gates;
+	uint32_t epoch;		      /* 0 or 1: which of in_flight new I/O counts in */
+	uint64_t in_flight[2];	      /* by epoch: so that those from before a moment can be told from later ones */
 	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
+	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
+	struct op_queue waiting; /* the module had no room; in order */
+
+	/* Of a module that forwards: forward.c. */
+	struct bdev_frame *free_frames;
+	struct bdev_frame *frames;   /* all of them; NULL: the module does not forward */
+	struct bdev_channel *feeds;  /* what is below, where I/O goes through without a frame; NULL: none so far */
+	struct list feeder;	     /* in feeds->feeders */
+	bool hooked;		     /* the module has forwarded() */
+	bool wants_ready;	     /* no frame, or no room below: nvio_bdev_channel_ready() is owed */
+	struct list feeders;	     /* the channels that feed this one */
+	struct bdev_stat stats_apart[NVIO_BDEV_IO_TYPES]; /* of a feeding channel: what did not go through like this */
 	unsigned slot;		 /* the same as an index */
 	bool ending;		 /* being destroyed: nothing is submitted any more */
 	bool resubmitting;	 /* nvio_bdev_channel_ready() is at it */
@@ -115,6 +164,7 @@ enum {
 	BDEV_IO_STEPPING = 1 << 3,	  /* of these: inside submit */
 	BDEV_IO_STEPPED = 1 << 4,	  /* of these: the piece ended inside submit */
 	BDEV_IO_DEADLINE = 1 << 5,	  /* deadline_ns is set */
+	BDEV_IO_FORWARDED = 1 << 6,	  /* it came from a device above, which `frame` tells */
 };
 
 nvio_static_assert(
@@ -141,12 +191,44 @@ static ALWAYS_INLINE void bdev_count_add(
 		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/*
+ * When an I/O began, in ticks, with the channel's epoch in the lowest bit.
+ */
+static ALWAYS_INLINE uint64_t bdev_begun(const struct bdev_channel *ch)
+{
+	return (cycles() & ~1ull) | ch->epoch;
+}
+
+/*
+ * One I/O less on the channel, and counted: in ch->stats, or in stats_apart when it did not go through without a frame, where others
+ * do.
+ */
+static ALWAYS_INLINE void bdev_io_account(
+	struct bdev_channel *ch, struct bdev_stat *stats, const struct nvio_bdev_io *io, int status)
+{
+	struct bdev_stat *stat = &stats[io->type];
+	uint64_t ticks = cycles() - io->begun;
+
+	ch->in_flight[io->begun & 1]--;
+	stat->ops++;
+	stat->bytes += io->len;
+	stat->ticks += ticks;
+	/* One comparison: 0, of none yet, becomes the largest there is. */
+	if (unlikely(ticks - 1 < stat->min_ticks - 1))
+		stat->min_ticks = ticks;
+	if (unlikely(ticks > stat->max_ticks))
+		stat->max_ticks = ticks;
+	if (unlikely(status))
+		stat->errors++;
+}
+
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
 static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
+	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
@@ -163,6 +245,18 @@ static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
 	else
 		bdev_io_end(io, status);
 }
+
+/* forward.c: the I/O goes back to the device above, after it was accounted here. */
+void bdev_io_return(struct nvio_bdev_io *io, int status);
+int bdev_frames_init(struct bdev_channel *ch);
+void bdev_frames_fini(struct bdev_channel *ch);
+/* The rest of nvio_bdev_channel_ready(): those above, which found no room here. */
+void bdev_feeders_ready(struct bdev_channel *ch);
+/* As bdev_io_end(), for what did not go through without a frame. */
+void bdev_io_end_apart(struct nvio_bdev_io *io, int status);
+
+/* io.c: takes it, waits for room, or ends with the error. */
+int bdev_io_hand_over(struct nvio_bdev_io *io);
 
 /* Puts the I/O at the end of the waiting queue. channel.c */
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io);
@@ -186,6 +280,9 @@ int bdev_name_check(const char *what, const char *name);
 /* device.c */
 void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
+
+/* desc.c: closes whatever is in flight. On the opening thread, or when that is gone. */
+void bdev_desc_close(struct nvio_bdev_desc *desc);
 
 /* desc.c; with the registry lock held: tells every descriptor of the device, each on its own thread. */
 void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event);

@@ -15,6 +15,8 @@ static int channel_poll(struct nvio_pollable *p)
 static void waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
 {
 	op_queue_remove(&ch->waiting, bdev_io_op(io));
+	if (op_queue_empty(&ch->waiting))
+		ch->gates &= ~BDEV_GATE_WAITING;
 	io->state &= ~BDEV_IO_WAITING;
 	bdev_io_done(io, status);
 }
@@ -79,6 +81,7 @@ void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io)
 {
 	io->state |= BDEV_IO_WAITING;
 	op_queue_push(&ch->waiting, bdev_io_op(io));
+	ch->gates |= BDEV_GATE_WAITING;
 	if (io->state & BDEV_IO_DEADLINE)
 		timer_arm(ch, io->deadline_ns);
 }
@@ -105,7 +108,18 @@ void nvio_bdev_channel_ready(void *module)
 		if (rc)
 			bdev_io_done(io, rc);
 	}
+	bdev_feeders_ready(ch);
+	if (op_queue_empty(&ch->waiting))
+		ch->gates &= ~BDEV_GATE_WAITING;
 	ch->resubmitting = false;
+}
+
+void nvio_bdev_channel_abort(struct nvio_channel *handle)
+{
+	struct bdev_channel *ch = channel_ctx(handle);
+
+	if (ch->bdev->module->abort)
+		ch->bdev->module->abort(ch->bdev->device, ch->module);
 }
 
 /* Finds a free slot and joins the device's list. */
@@ -164,14 +178,37 @@ static int channel_create(void *device, struct nvio_channel *handle)
 	op_queue_init(&ch->waiting);
 	ch->timer.fn = timer_fired;
 	ch->timer.arg = ch;
-	rc = channel_join(bdev, ch);
+	rc = bdev_frames_init(ch);
 	if (rc)
 		return rc;
+	rc = channel_join(bdev, ch);
+	if (rc)
+		goto free_frames;
 	if (bdev->module->channel_create)
 		rc = bdev->module->channel_create(bdev->device, ch->module, ch->thread);
 	if (rc)
-		channel_leave(bdev, ch);
+		goto leave;
+	return 0;
+
+leave:
+	channel_leave(bdev, ch);
+free_frames:
+	bdev_frames_fini(ch);
 	return rc;
+}
+
+/*
+ * What was sent on comes back before the module's part goes: it is hurried, and the thread polled for as long as that takes.
+ */
+static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
+{
+	if (!ch->frames)
+		return;
+	while (ch->in_flight[0] + ch->in_flight[1]) {
+		if (bdev->module->abort)
+			bdev->module->abort(bdev->device, ch->module);
+		nvio_thread_poll(ch->thread, 0);
+	}
 }
 
 /* Stop intake, end what waits, let the module finish what it has. */
@@ -184,9 +221,11 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 	while (!op_queue_empty(&ch->waiting))
 		waiting_end(ch, bdev_op_io(ch->waiting.head), -ECANCELED);
 	nvio_timer_stop(&ch->timer);
+	await_forwarded(bdev, ch);
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
 	channel_leave(bdev, ch);
+	bdev_frames_fini(ch);
 }
 
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size)

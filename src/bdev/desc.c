@@ -49,6 +49,7 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 		return fail(-ENOMEM, "bdev: open: %s: no memory for a descriptor", name);
 	desc->writable = flags & NVIO_BDEV_WRITE;
 	desc->thread = thread_current();
+	desc->thread_id = nvio_thread_id(desc->thread);
 	desc->reg = reg;
 	pthread_mutex_lock(&reg->lock);
 	bdev = bdev_find(reg, name);
@@ -114,7 +115,7 @@ void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event)
 		desc->events |= 1u << event;
 		if (desc->event_sent)
 			continue;
-		rc = nvio_thread_send(desc->thread, events_deliver, desc);
+		rc = thread_send_by_id(bdev->env, desc->thread_id, events_deliver, desc);
 		desc->event_sent = !rc;
 		if (rc)
 			log_msg(&bdev->env->log, NVIO_LOG_WARN,
@@ -144,22 +145,12 @@ static uint64_t in_flight(const struct nvio_bdev_desc *desc)
 	return count;
 }
 
-int nvio_bdev_close(struct nvio_bdev_desc *desc)
+void bdev_desc_close(struct nvio_bdev_desc *desc)
 {
-	struct bdev_registry *reg;
-	struct nvio_bdev *bdev;
-	uint64_t count;
+	struct nvio_bdev *bdev = desc->bdev;
+	struct bdev_registry *reg = desc->reg;
 	bool last, kept;
 
-	if (!desc)
-		return 0;
-	bdev = desc->bdev;
-	reg = bdev->env->bdevs;
-	checked(thread_current() == desc->thread);
-	count = in_flight(desc) + ended_count(desc);
-	if (count)
-		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them",
-			bdev->name, (unsigned long long)count);
 	pthread_mutex_lock(&reg->lock);
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)
@@ -172,6 +163,20 @@ int nvio_bdev_close(struct nvio_bdev_desc *desc)
 		bdev_last_closed(bdev);
 	if (!kept)
 		alloc_free(desc);
+}
+
+int nvio_bdev_close(struct nvio_bdev_desc *desc)
+{
+	uint64_t count;
+
+	if (!desc)
+		return 0;
+	checked(thread_current() == desc->thread);
+	count = in_flight(desc) + ended_count(desc);
+	if (count)
+		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them",
+			desc->bdev->name, (unsigned long long)count);
+	bdev_desc_close(desc);
 	return 0;
 }
 

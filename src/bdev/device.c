@@ -76,6 +76,7 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	/* A flush that the module has no need for is ended by us. */
 	bdev->io_types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH);
 	atomic_store(&bdev->has_write_zeroes, p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
+	bdev->forwards = p->forwards;
 	bdev->read_only = p->read_only;
 	bdev->volatile_cache = p->volatile_cache;
 	if (p->uuid)
@@ -119,6 +120,7 @@ static int bdev_publish(struct bdev_registry *reg, struct nvio_bdev *bdev)
 			bdev->name);
 	if (bdev_find(reg, bdev->name))
 		return fail(-EEXIST, "bdev: create: the name %s is in use", bdev->name);
+	bdev->serial = ++reg->last_serial;
 	list_push_back(&reg->devices, &bdev->link);
 	return 0;
 }
@@ -200,7 +202,7 @@ void bdev_last_closed(struct nvio_bdev *bdev)
 {
 	if (bdev->delete_thread == thread_current())
 		finish(bdev);
-	else if (nvio_thread_send(bdev->delete_thread, finish, bdev))
+	else if (thread_send_by_id(bdev->env, bdev->delete_thread_id, finish, bdev))
 		log_msg(&bdev->env->log, NVIO_LOG_WARN,
 			"bdev: delete: %s: its thread takes no message; the device goes with the environment: %s",
 			bdev->name, nvio_errmsg());
@@ -220,6 +222,7 @@ static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struc
 	list_push_back(&reg->leaving, &bdev->link);
 	bdev->delete_op = op;
 	bdev->delete_thread = thread_current();
+	bdev->delete_thread_id = nvio_thread_id(bdev->delete_thread);
 	op_begin(op, thread_pollable(bdev->delete_thread));
 	atomic_store(&bdev->io_size, 0);
 	atomic_store(&bdev->removed, true);

@@ -17,6 +17,12 @@ static const char *type_name(enum nvio_bdev_io_type type)
 		[NVIO_BDEV_IO_WRITE_ZEROES] = "write zeroes",
 		[NVIO_BDEV_IO_UNMAP] = "unmap",
 		[NVIO_BDEV_IO_FLUSH] = "flush",
+		[NVIO_BDEV_IO_COMPARE] = "compare",
+		[NVIO_BDEV_IO_COMPARE_AND_WRITE] = "compare and write",
+		[NVIO_BDEV_IO_COPY] = "copy",
+		[NVIO_BDEV_IO_RESET] = "reset",
+		[NVIO_BDEV_IO_NVME] = "NVMe command",
+		[NVIO_BDEV_IO_NVME_ADMIN] = "NVMe admin command",
 	};
 
 	return names[type];
@@ -108,7 +114,8 @@ static ALWAYS_INLINE struct nvio_bdev_io *io_begin(struct nvio_bdev_desc *desc, 
 	io->type = type;
 	io->fua = allowed_flags(type) ? op->flags & NVIO_OP_FUA : 0;
 	io->state = 0;
-	io->reserved = 0;
+	io->begun = bdev_begun(ch);
+	ch->in_flight[ch->epoch]++;
 	op->cpl.answered = 0;
 	op_begin(op, &ch->pollable);
 	bdev_count_add(desc, ch, 1);
@@ -132,8 +139,10 @@ static COLD int not_taken(struct nvio_bdev_io *io, int rc)
 {
 	if (rc == -EAGAIN)
 		bdev_io_wait(io->channel, io);
+	else if (io->state)
+		bdev_io_done_slow(io, rc);
 	else
-		bdev_io_done(io, rc);
+		bdev_io_end_apart(io, rc);
 	return 0;
 }
 
@@ -143,8 +152,10 @@ static COLD int io_submit_slow(struct nvio_bdev_io *io)
 	struct bdev_channel *ch = io->channel;
 	int rc = -EAGAIN;
 
-	set_deadline(ch, io, bdev_io_op(io)->timeout_us);
-	if (!ch->waiting.head)
+	/* Of one that came from above the deadline is seen to there. */
+	if (!(io->state & BDEV_IO_FORWARDED))
+		set_deadline(ch, io, bdev_io_op(io)->timeout_us);
+	if (!(ch->gates & BDEV_GATE_WAITING))
 		rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
 	return rc ? not_taken(io, rc) : 0;
 }
@@ -154,10 +165,15 @@ static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io 
 	const struct nvio_bdev *bdev = ch->bdev;
 	int rc;
 
-	if (unlikely(bdev_io_op(io)->timeout_us | (uintptr_t)ch->waiting.head))
+	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates))
 		return io_submit_slow(io);
 	rc = bdev->submit(bdev->device, ch->module, io);
 	return likely(!rc) ? 0 : not_taken(io, rc);
+}
+
+int bdev_io_hand_over(struct nvio_bdev_io *io)
+{
+	return io_submit(io->channel, io);
 }
 
 static COLD int buf_refuse(enum nvio_bdev_io_type type)
@@ -301,6 +317,10 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 
+	if (likely(io->state == BDEV_IO_FORWARDED)) {
+		bdev_io_return(io, status);
+		return;
+	}
 	if (io->state & BDEV_IO_NATIVE_ZEROES && status == -EOPNOTSUPP) {
 		atomic_store_explicit(&ch->bdev->has_write_zeroes, false, memory_order_relaxed);
 		bdev_zeroes_begin(io);
@@ -314,10 +334,18 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
 		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
 		status = -ETIMEDOUT;
-	bdev_io_end(io, status);
+	if (io->state & BDEV_IO_FORWARDED)
+		bdev_io_return(io, status);
+	else
+		bdev_io_end_apart(io, status);
 }
 
 void nvio_bdev_io_done(struct nvio_bdev_io *io, int status)
 {
 	bdev_io_done(io, status);
+}
+
+void nvio_bdev_io_set_cpl(struct nvio_bdev_io *io, const struct nvio_cpl *cpl)
+{
+	bdev_io_op(io)->cpl = *cpl;
 }

@@ -42,17 +42,32 @@ static void device_fini(struct nvio_bdev *bdev)
 		op_end(op, -ECANCELED);
 }
 
+/* The one that no other stands on. */
+static struct nvio_bdev *newest(struct bdev_registry *reg)
+{
+	struct list *const lists[] = { &reg->devices, &reg->leaving };
+	struct nvio_bdev *found = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+		list_for_each (l, lists[i]) {
+			struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+
+			if (!found || bdev->serial > found->serial)
+				found = bdev;
+		}
+	}
+	return found;
+}
+
 void bdev_env_fini(struct nvio_env *env)
 {
 	struct bdev_registry *reg = env->bdevs;
+	struct nvio_bdev *bdev;
 
 	if (!reg)
 		return;
-	/* Newest first: a device may stand on an older one. */
-	while (!list_empty(&reg->devices))
-		device_fini(list_entry(reg->devices.prev, struct nvio_bdev, link));
-	while (!list_empty(&reg->leaving))
-		device_fini(list_entry(reg->leaving.prev, struct nvio_bdev, link));
+	while ((bdev = newest(reg)))
+		device_fini(bdev);
 	pthread_mutex_destroy(&reg->lock);
 	alloc_free(reg);
 	env->bdevs = NULL;

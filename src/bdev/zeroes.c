@@ -28,7 +28,7 @@ static void step(struct nvio_bdev_io *io)
 		io->state &= ~BDEV_IO_STEPPED;
 		io->state |= BDEV_IO_STEPPING;
 		rc = -EAGAIN;
-		if (!ch->waiting.head)
+		if (!(ch->gates & BDEV_GATE_WAITING))
 			rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
 		if (rc == -EAGAIN) {
 			io->state &= ~BDEV_IO_STEPPING;
@@ -61,9 +61,19 @@ void bdev_zeroes_begin(struct nvio_bdev_io *io)
 	io->type = NVIO_BDEV_IO_WRITE;
 	io->iov = zero_iov;
 	io->iovcnt = ZERO_IOVCNT;
+	io->src = io->offset;
 	io->rest = io->len;
 	next_piece(io);
 	step(io);
+}
+
+/* It is what it was, for whoever counts it or has sent it on. */
+static int restored(struct nvio_bdev_io *io, int status)
+{
+	io->type = NVIO_BDEV_IO_WRITE_ZEROES;
+	io->len += io->offset - io->src + io->rest;
+	io->offset = io->src;
+	return status;
 }
 
 int bdev_zeroes_next(struct nvio_bdev_io *io, int status)
@@ -71,9 +81,9 @@ int bdev_zeroes_next(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *ch = io->channel;
 
 	if (status || !io->rest)
-		return status;
+		return restored(io, status);
 	if (ch->ending)
-		return -ECANCELED;
+		return restored(io, -ECANCELED);
 	io->offset += io->len;
 	next_piece(io);
 	if (io->state & BDEV_IO_STEPPING)

@@ -112,6 +112,7 @@ static int create(struct nvio_thread *t, struct io_device *d, struct nvio_channe
 	ch->device = d;
 	ch->refs = 1;
 	list_init(&ch->dying);
+	list_init(&ch->in_thread);
 	list_init(&ch->in_device);
 	fail_clear();
 	rc = d->ops.channel_create ? d->ops.channel_create(d->key, ch) : 0;
@@ -131,6 +132,7 @@ static void publish(struct nvio_channel *ch)
 
 	hang_up(ch->thread, ch);
 	count_channels(ch->thread, 1);
+	list_push_back(&ch->thread->channel_list, &ch->in_thread);
 	pthread_mutex_lock(&d->registry->lock);
 	list_push_back(&d->channels, &ch->in_device);
 	pthread_mutex_unlock(&d->registry->lock);
@@ -251,6 +253,7 @@ static void destroy(struct nvio_channel *ch)
 		at = &(*at)->next;
 	*at = ch->next;
 	count_channels(t, -1);
+	list_remove(&ch->in_thread);
 	discard(ch);
 }
 
@@ -269,22 +272,20 @@ int channel_run_dying(struct nvio_thread *t)
 	return work;
 }
 
-struct nvio_channel *channel_any(struct nvio_thread *t)
+void channel_kill_all(struct nvio_thread *t, const char *what)
 {
-	for (uint32_t i = 0; t->channels && i < 1u << t->channel_bits; i++)
-		if (t->channels[i])
-			return t->channels[i];
-	return NULL;
-}
+	while (!list_empty(&t->channel_list)) {
+		struct nvio_channel *ch = list_entry(t->channel_list.prev, struct nvio_channel, in_thread);
+		uint32_t count = channel_count(t);
 
-void channel_kill_all(struct nvio_thread *t)
-{
-	for (uint32_t i = 0; t->channels && i < 1u << t->channel_bits; i++) {
-		for (struct nvio_channel *ch = t->channels[i]; ch; ch = ch->next) {
-			ch->refs = 0;
-			if (list_empty(&ch->dying))
-				start_dying(ch);
-		}
+		if (ch->refs)
+			channel_report(ch, what);
+		ch->refs = 0;
+		if (list_empty(&ch->dying))
+			start_dying(ch);
+		poll_drain(t);
+		if (channel_count(t) == count)
+			return; /* a walk stands on it */
 	}
 }
 

@@ -25,8 +25,8 @@ void device_release(struct io_device *d);
 
 /* ---- report.c ---- */
 
-/* Tells of the channels that are held, and in checked builds where they were got. */
-void channel_report(struct nvio_thread *t, const char *what) COLD;
+/* Tells of a channel that is held although its thread goes, and in checked builds where it was got. */
+void channel_report(const struct nvio_channel *ch, const char *what) COLD;
 
 /* Checked builds: where nvio_channel_get(), which calls it, is called. */
 void channel_note_place(struct nvio_channel *ch) NOINLINE;

@@ -38,20 +38,6 @@ void channel_note_place(struct nvio_channel *ch)
 		ch->places[i - 2] = frames[i];
 }
 
-static void report_one(struct nvio_thread *t, const char *what, const struct nvio_channel *ch)
-{
-	char place[PLACE_BYTES];
-
-	log_msg(&t->env->log, NVIO_LOG_WARN,
-		"thread: %s: %s: a channel of device %s is still held, %u times; it is taken away", what,
-		t->name, ch->device->name, ch->refs);
-	for (int i = 0; NVIO_CHECKED && i < CHANNEL_PLACES && ch->places[i]; i++) {
-		place_str(ch->places[i], place, sizeof(place));
-		log_msg(&t->env->log, NVIO_LOG_WARN, "thread: %s: %s: it was got %s %s", what, t->name,
-			i ? "from" : "at", place);
-	}
-}
-
 void channel_place(const struct nvio_channel *ch, char *text, size_t size)
 {
 	char place[PLACE_BYTES];
@@ -63,12 +49,19 @@ void channel_place(const struct nvio_channel *ch, char *text, size_t size)
 	snprintf(text, size, ", got at %s", place);
 }
 
-void channel_report(struct nvio_thread *t, const char *what)
+void channel_report(const struct nvio_channel *ch, const char *what)
 {
-	for (uint32_t i = 0; t->channels && i < 1u << t->channel_bits; i++)
-		for (const struct nvio_channel *ch = t->channels[i]; ch; ch = ch->next)
-			if (ch->refs)
-				report_one(t, what, ch);
+	const struct nvio_thread *t = ch->thread;
+	char place[PLACE_BYTES];
+
+	log_msg(&t->env->log, NVIO_LOG_WARN,
+		"thread: %s: %s, and a channel of device %s is still held, %u times; it is taken away", t->name,
+		what, ch->device->name, ch->refs);
+	for (int i = 0; NVIO_CHECKED && i < CHANNEL_PLACES && ch->places[i]; i++) {
+		place_str(ch->places[i], place, sizeof(place));
+		log_msg(&t->env->log, NVIO_LOG_WARN, "thread: %s: it was got %s %s", t->name,
+			i ? "from" : "at", place);
+	}
 }
 
 void channel_put_too_often(const char *device, const char *thread)

@@ -48,7 +48,7 @@ static bool drain(struct nvio_thread *t)
 {
 	uint64_t begin = clock_monotonic_ns();
 
-	while (!thread_clear(t)) {
+	while (!thread_clear(t, "the function of its OS thread has returned")) {
 		if (clock_monotonic_ns() - begin > DRAIN_MS * NS_PER_MS)
 			return false;
 		sched_yield();
@@ -61,8 +61,6 @@ static void end_thread(struct nvio_thread *t)
 {
 	nvio_thread_exit(t);
 	poll_drain(t);
-	if (channel_count(t))
-		channel_report(t, "the function of an OS thread returned");
 	if (drain(t)) {
 		thread_free(t);
 		return;

@@ -90,6 +90,7 @@ struct nvio_thread {
 	struct nvio_channel **channels; /* by address of the device: channel.c; NULL: none so far */
 	uint32_t channel_bits;		/* 2^bits buckets */
 	_Atomic uint32_t channel_count; /* own thread writes, anyone reads */
+	struct list channel_list;	/* oldest first */
 	struct list dying;
 	uint32_t dying_count;
 	struct list device_ops; /* for_each and unregister: submitted here, not yet complete */
@@ -181,11 +182,12 @@ static inline uint32_t channel_count(const struct nvio_thread *t)
 	return atomic_load_explicit(&t->channel_count, memory_order_relaxed);
 }
 void channel_clear_graves(struct nvio_thread *t);
-/* One that is held; NULL: none. */
-struct nvio_channel *channel_any(struct nvio_thread *t);
 int channel_run_dying(struct nvio_thread *t);
-/* Whatever references there are; poll_drain() then destroys them. */
-void channel_kill_all(struct nvio_thread *t);
+/*
+ * Whatever references there are, which are reported: `what` has happened. Newest first: one that stands on
+ * another has got that while it was made, and puts it when it goes. Drains.
+ */
+void channel_kill_all(struct nvio_thread *t, const char *what);
 
 /* An address, spread over 2^bits buckets: addresses differ in the middle, and the multiplier is Knuth's. */
 static inline size_t address_bucket(const void *key, uint32_t bits)
@@ -200,7 +202,7 @@ struct nvio_thread *thread_next(struct thread_registry *r, uint64_t id);
  * thread.c: what is in flight on an exiting thread is cancelled, what is held is taken away; false: not all
  * yet.
  */
-bool thread_clear(struct nvio_thread *t);
+bool thread_clear(struct nvio_thread *t, const char *what);
 
 /* thread.c: the end of one that nothing is left of. */
 void thread_free(struct nvio_thread *t);

@@ -57,6 +57,7 @@ static void init_fields(struct nvio_thread *t, struct nvio_env *env)
 	list_init(&t->incoming);
 	list_init(&t->aside);
 	list_init(&t->dying);
+	list_init(&t->channel_list);
 	list_init(&t->device_ops);
 	list_init(&t->remote_ops);
 	list_init(&t->all_pollers);
@@ -147,11 +148,11 @@ int nvio_thread_for_each(struct nvio_env *env, int (*fn)(struct nvio_thread *thr
 	return rc;
 }
 
-bool thread_clear(struct nvio_thread *t)
+bool thread_clear(struct nvio_thread *t, const char *what)
 {
 	device_cancel_all(t);
 	remote_cancel_all(t);
-	channel_kill_all(t);
+	channel_kill_all(t, what);
 	poll_drain(t);
 	return !channel_count(t) && list_empty(&t->device_ops) && list_empty(&t->remote_ops) &&
 	       op_queue_empty(&t->hot.ended) && !mail_waiting(&t->msgs);
@@ -170,8 +171,6 @@ static void close_child(struct env_child *child)
 
 	msg_close(&t->msgs);
 	poll_drain(t);
-	if (channel_count(t))
-		channel_report(t, "env: close");
 	for (unsigned round = 0; round < THREAD_DRAIN_ROUNDS; round++) {
 		if (list_empty(&t->device_ops) && list_empty(&t->remote_ops) && !channel_count(t))
 			break;
@@ -186,7 +185,7 @@ static void close_child(struct env_child *child)
 				poll_drain(other);
 			thread_unref(other);
 		}
-		thread_clear(t);
+		thread_clear(t, "the environment closes");
 	}
 	invariant(!channel_count(t) && list_empty(&t->device_ops) && list_empty(&t->remote_ops));
 	thread_free(t);
@@ -240,10 +239,11 @@ void nvio_thread_exit(struct nvio_thread *t)
 /* What keeps it from going, in words. */
 static COLD int still_busy(struct nvio_thread *t)
 {
-	struct nvio_channel *ch = channel_any(t);
+	struct nvio_channel *ch;
 	char place[288];
 
-	if (ch) {
+	if (!list_empty(&t->channel_list)) {
+		ch = list_entry(t->channel_list.prev, struct nvio_channel, in_thread);
 		channel_place(ch, place, sizeof(place));
 		return fail(-EBUSY,
 			"thread: destroy: %s: %" PRIu32 " channels are held, one of device %s, %" PRIu32
@@ -305,6 +305,25 @@ int nvio_thread_send(struct nvio_thread *t, void (*fn)(void *arg), void *arg)
 	if (unlikely(!fn))
 		return fail(-EINVAL, "thread: send: %s: no fn", t->name);
 	return msg_send(&t->msgs, fn, arg);
+}
+
+int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg)
+{
+	struct thread_registry *r = env->threads;
+	struct nvio_thread *t = NULL;
+	int rc;
+
+	/* The lock keeps it from going while it is sent to. */
+	pthread_mutex_lock(&r->lock);
+	list_for_each (l, &r->threads) {
+		t = list_entry(l, struct nvio_thread, in_registry);
+		if (t->id == id)
+			break;
+		t = NULL;
+	}
+	rc = t ? msg_send(&t->msgs, fn, arg) : fail(-ESHUTDOWN, "thread: send: the thread is gone");
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }
 
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)

@@ -7,5 +7,6 @@ const struct nvio_bdev_module *const bdev_builtin_modules[] = {
 	&malloc_module,
 	&null_module,
 	&file_module,
+	&passthru_module,
 	NULL,
 };

@@ -8,5 +8,6 @@
 extern const struct nvio_bdev_module malloc_module;
 extern const struct nvio_bdev_module null_module;
 extern const struct nvio_bdev_module file_module;
+extern const struct nvio_bdev_module passthru_module;
 
 #endif
