@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What threads cost: messages, calls, pollers, channels. Each beside the least that could do the same, in turns within one run; one
- * line of JSON per row. bench/run makes tables of them.
+ * What threads cost: messages, calls, pollers, channels. Each beside the least that could do the same, in
+ * turns within one run; one line of JSON per row. bench/run makes tables of them.
  *
  *     bench_thread [ROUNDS]
  */
@@ -279,7 +279,8 @@ static void with_pollers(const char *name, unsigned n, uint64_t period_us, measu
 	struct nvio_poller **pollers = calloc(n, sizeof(*pollers));
 
 	for (unsigned i = 0; i < n; i++)
-		must("poller", nvio_poller_register(here, "bench", find_nothing, NULL, period_us, &pollers[i]));
+		must("poller",
+			nvio_poller_register(here, "bench", find_nothing, NULL, period_us, &pollers[i]));
 	row(name, n, run, least);
 	for (unsigned i = 0; i < n; i++)
 		nvio_poller_unregister(pollers[i]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Load balanced over the channels of several threads: each I/O goes to the thread that has the fewest in flight. The device is one, every thread has a
- * channel of its own to it, and nothing is locked. At the end the statistics tell how the work was spread.
+ * Load balanced over the channels of several threads: each I/O goes to the thread that has the fewest in
+ * flight. The device is one, every thread has a channel of its own to it, and nothing is locked. At the
+ * end the statistics tell how the work was spread.
  *
  *     balance
  */
@@ -141,8 +142,8 @@ static int tell(struct nvio_thread *t, void *arg)
 
 	(void)arg;
 	nvio_thread_get_stats(t, &s, sizeof(s));
-	printf("%-10s %6llu messages, busy %6.2f ms, idle %6.2f ms\n", nvio_thread_name(t), (unsigned long long)s.msgs,
-		(double)s.busy_ns / 1e6, (double)s.idle_ns / 1e6);
+	printf("%-10s %6llu messages, busy %6.2f ms, idle %6.2f ms\n", nvio_thread_name(t),
+		(unsigned long long)s.msgs, (double)s.busy_ns / 1e6, (double)s.idle_ns / 1e6);
 	return 0;
 }
 
@@ -175,7 +176,8 @@ int main(void)
 	opts.block_size = BLOCK;
 	opts.num_blocks = REQUESTS;
 	if (nvio_env_open(NULL, &env) || nvio_thread_create(env, NULL, &home) || nvio_thread_attach(home) ||
-		nvio_bdev_malloc_create(env, &opts) || nvio_bdev_open(env, "data", NVIO_BDEV_WRITE, &desc) || start_lanes(env))
+		nvio_bdev_malloc_create(env, &opts) || nvio_bdev_open(env, "data", NVIO_BDEV_WRITE, &desc) ||
+		start_lanes(env))
 		return fprintf(stderr, "%s\n", nvio_errmsg()), 1;
 
 	for (uint64_t i = 0; i < REQUESTS; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvio in a plain epoll loop: the loop is the program's, and sleeps when there is nothing to do. A timer of the program's own ticks in
- * the same loop.
+ * nvio in a plain epoll loop: the loop is the program's, and sleeps when there is nothing to do. A timer
+ * of the program's own ticks in the same loop.
  *
  *     epoll_loop image.bin
  */
@@ -41,7 +41,8 @@ int main(int argc, char **argv)
 
 		nvio_thread_poll(job.thread, 0);
 		for (int i = 0; i < n; i++)
-			if (evs[i].data.fd == timer && read(timer, &expired, sizeof(expired)) == sizeof(expired))
+			if (evs[i].data.fd == timer &&
+				read(timer, &expired, sizeof(expired)) == sizeof(expired))
 				ticks++;
 	}
 	close(timer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvio in GLib's main loop, as a GSource: prepare asks nvio how long the loop may sleep, check tells whether there is something to do, dispatch polls.
+ * nvio in GLib's main loop, as a GSource: prepare asks nvio how long the loop may sleep, check tells
+ * whether there is something to do, dispatch polls.
  *
  *     glib_loop image.bin
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the loop examples have to do: write blocks to a file by way of a block device, read each one back and
- * compare it, all by callbacks. It knows nothing of the loop; see epoll_loop.c, uv_loop.c and glib_loop.c for
- * how those drive the same job.
+ * What the loop examples have to do: write blocks to a file by way of a block device, read each one back
+ * and compare it, all by callbacks. It knows nothing of the loop; see epoll_loop.c, uv_loop.c and
+ * glib_loop.c for how those drive the same job.
  */
 #ifndef JOB_H
 #define JOB_H
@@ -46,7 +46,8 @@ static void job_submit(struct job *j)
 	if (j->reading)
 		rc = nvio_bdev_read(j->desc, j->ch, j->back, offset, JOB_BLOCK, &j->op);
 	else
-		rc = nvio_bdev_write(j->desc, j->ch, memset(j->data, (int)(j->block + 1), JOB_BLOCK), offset, JOB_BLOCK, &j->op);
+		rc = nvio_bdev_write(j->desc, j->ch, memset(j->data, (int)(j->block + 1), JOB_BLOCK), offset,
+			JOB_BLOCK, &j->op);
 	if (rc)
 		job_fail(j, nvio_errmsg());
 }
@@ -115,7 +116,8 @@ static int job_end(struct job *j, const char *path, unsigned ticks)
 {
 	bool good = j->done && !j->failed;
 
-	printf("%llu blocks of %d bytes written, read back and compared; %u ticks\n", (unsigned long long)j->block, JOB_BLOCK, ticks);
+	printf("%llu blocks of %d bytes written, read back and compared; %u ticks\n",
+		(unsigned long long)j->block, JOB_BLOCK, ticks);
 	nvio_channel_put(j->ch);
 	nvio_env_close(j->env);
 	remove(path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvio in a libuv loop. The thread's descriptor is watched by a poll handle; a prepare handle, which libuv calls just before it sleeps, asks
- * nvio how long that may be, and keeps the loop from sleeping (by an idle handle) while work waits or a poller is active.
+ * nvio in a libuv loop. The thread's descriptor is watched by a poll handle; a prepare handle, which libuv
+ * calls just before it sleeps, asks nvio how long that may be, and keeps the loop from sleeping (by an
+ * idle handle) while work waits or a poller is active.
  *
  *     uv_loop image.bin
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two worker threads, fed by messages, and the results returned by messages: each piece of work is the checksum of a stretch of a
- * block device, read on the worker's own channel. The workers sleep while there is nothing to do, and so does the main thread.
+ * Two worker threads, fed by messages, and the results returned by messages: each piece of work is the
+ * checksum of a stretch of a block device, read on the worker's own channel. The workers sleep while there
+ * is nothing to do, and so does the main thread.
  *
  *     workers
  */
@@ -21,7 +22,8 @@
 
 struct worker {
 	struct nvio_os_thread *os;
-	struct nvio_bdev_desc *desc; /* opened by the main thread; I/O may come from any, each on its own channel */
+	struct nvio_bdev_desc
+		*desc; /* opened by the main thread; I/O may come from any, each on its own channel */
 	struct nvio_channel *ch;
 	unsigned pieces;
 };
@@ -180,8 +182,9 @@ int main(void)
 	opts.name = "data";
 	opts.block_size = 4096;
 	opts.num_blocks = PIECES * PIECE / 4096;
-	if (!pieces || !memory || nvio_env_open(NULL, &env) || nvio_thread_create(env, NULL, &home) || nvio_thread_attach(home) ||
-		nvio_bdev_malloc_create(env, &opts) || nvio_bdev_open(env, "data", NVIO_BDEV_WRITE, &desc) || fill(desc, memory) ||
+	if (!pieces || !memory || nvio_env_open(NULL, &env) || nvio_thread_create(env, NULL, &home) ||
+		nvio_thread_attach(home) || nvio_bdev_malloc_create(env, &opts) ||
+		nvio_bdev_open(env, "data", NVIO_BDEV_WRITE, &desc) || fill(desc, memory) ||
 		start_workers(env, desc, workers))
 		return fprintf(stderr, "%s\n", nvio_errmsg()), 1;
 
@@ -189,7 +192,8 @@ int main(void)
 		pieces[i] = (struct piece){
 			.worker = &workers[i % WORKERS], .home = home, .number = i, .buf = memory + i * PIECE
 		};
-		if (nvio_thread_handle_send(nvio_os_thread_handle(pieces[i].worker->os), on_piece, &pieces[i]))
+		if (nvio_thread_handle_send(
+			    nvio_os_thread_handle(pieces[i].worker->os), on_piece, &pieces[i]))
 			return fprintf(stderr, "%s\n", nvio_errmsg()), 1;
 	}
 	nvio_thread_run(home, NVIO_THREAD_SPIN_US); /* until the last result is back */

@@ -103,8 +103,7 @@ int nvio_thread_handle_send(struct nvio_thread_handle *h, void (*fn)(void *arg),
 	return nvio_thread_send(thread_of(h), fn, arg);
 }
 
-int nvio_thread_handle_call(
-	struct nvio_thread_handle *h, int (*fn)(void *arg), void *arg, struct nvio_op *op)
+int nvio_thread_handle_call(struct nvio_thread_handle *h, int (*fn)(void *arg), void *arg, struct nvio_op *op)
 {
 	return nvio_thread_call(thread_of(h), fn, arg, op);
 }

@@ -10,7 +10,8 @@
 
 #include <nvio/error.h>
 
-#define CLOSE_LOOK_MS  10u   /* how often the end of an environment looks after what the OS thread may wait for */
+#define CLOSE_LOOK_MS                                                                                        \
+	10u /* how often the end of an environment looks after what the OS thread may wait for */
 #define CLOSE_WORDS_MS 1000u /* so long in silence */
 
 uint32_t os_thread_close_ms = OS_THREAD_CLOSE_MS;

@@ -24,8 +24,9 @@ struct remote_op {
 	int (*fn)(void *arg);	    /* as are these: the queue's own business */
 	void *arg;
 	uint64_t turn;
-	int status;		/* whoever ends it */
-	_Atomic uint32_t state; /* enum remote_state, under the queue's lock; REMOTE_ENDED: only without a home */
+	int status; /* whoever ends it */
+	_Atomic uint32_t
+		state; /* enum remote_state, under the queue's lock; REMOTE_ENDED: only without a home */
 };
 
 nvio_static_assert(sizeof(struct remote_op) <= sizeof(((struct nvio_op *)0)->priv), "must fit into the op");

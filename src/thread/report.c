@@ -55,8 +55,8 @@ void channel_report(const struct nvio_channel *ch, const char *what)
 	char place[PLACE_BYTES];
 
 	log_msg(&t->env->log, NVIO_LOG_WARN,
-		"thread: %s: %s, and a channel of device %s is still held, %u times; it is taken away", t->name,
-		what, ch->device->name, ch->refs);
+		"thread: %s: %s, and a channel of device %s is still held, %u times; it is taken away",
+		t->name, what, ch->device->name, ch->refs);
 	for (int i = 0; NVIO_CHECKED && i < CHANNEL_PLACES && ch->places[i]; i++) {
 		place_str(ch->places[i], place, sizeof(place));
 		log_msg(&t->env->log, NVIO_LOG_WARN, "thread: %s: it was got %s %s", t->name,

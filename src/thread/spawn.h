@@ -11,10 +11,10 @@
  */
 struct nvio_os_thread {
 	_Atomic uint32_t refs;
-	_Atomic uint32_t stage; /* enum os_stage; a futex */
-	pthread_t os;		/* immutable once RUNS */
-	struct nvio_env *env;	/* immutable; its lock: `detached`, `returned`, and being a child of it */
-	struct nvio_thread *thread;	   /* the OS thread's; gone when FINISHED */
+	_Atomic uint32_t stage;	    /* enum os_stage; a futex */
+	pthread_t os;		    /* immutable once RUNS */
+	struct nvio_env *env;	    /* immutable; its lock: `detached`, `returned`, and being a child of it */
+	struct nvio_thread *thread; /* the OS thread's; gone when FINISHED */
 	struct nvio_thread_handle *handle; /* immutable */
 	int (*fn)(struct nvio_thread *thread, void *arg);
 	void *arg;

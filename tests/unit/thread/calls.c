@@ -68,7 +68,8 @@ static void the_op_ends_with_what_fn_returned(void **state)
 
 	pair_open(&p);
 	pair_start(&p);
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		if (attached)
 			assert_int_equal(nvio_thread_attach(p.r.t), 0);
 		for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
@@ -76,7 +77,8 @@ static void the_op_ends_with_what_fn_returned(void **state)
 			int done = 0, value = values[i][0];
 
 			op.arg = &done;
-			assert_int_equal(nvio_await(nvio_thread_call(p.target, give, &value, &op), &op), values[i][1]);
+			assert_int_equal(
+				nvio_await(nvio_thread_call(p.target, give, &value, &op), &op), values[i][1]);
 			assert_int_equal(op.status, values[i][1]);
 			assert_int_equal(done, 1);
 		}
@@ -185,7 +187,8 @@ static void calls_and_messages_run_in_the_order_of_sending(void **state)
 
 static void a_cancelled_or_late_call_ends_although_nobody_polls_the_target(void **state)
 {
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		for (int late = 0; late < 2; late++) {
 			struct nvio_op op = NVIO_OP(count_done);
 			int done = 0, value = 1;
@@ -227,7 +230,8 @@ static int stay_inside(void *arg)
 
 static void a_call_that_runs_is_not_stopped_any_more(void **state)
 {
-	BOTH_WAYS {
+	BOTH_WAYS
+	{
 		struct nvio_op op = NVIO_OP(NULL);
 		struct held h = { 0 };
 		struct pair p;
@@ -373,7 +377,8 @@ static void senders_by_handle_race_with_the_end(void **state)
 		rig_open_env(&r, false);
 		for (int i = 0; i < 4; i++) {
 			racers[i] = (struct racer){ .h = nvio_thread_handle_get(r.t), .ran = &ran };
-			assert_int_equal(pthread_create(&racers[i].os, NULL, send_until_it_is_gone, &racers[i]), 0);
+			assert_int_equal(
+				pthread_create(&racers[i].os, NULL, send_until_it_is_gone, &racers[i]), 0);
 		}
 		for (int i = 0; i < 10; i++)
 			nvio_thread_poll(r.t, 0);

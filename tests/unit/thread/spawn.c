@@ -219,7 +219,8 @@ static int until_told(struct nvio_thread *t, void *arg)
 static void the_wait_is_an_op_with_deadline_and_cancel(void **state)
 {
 	for (int attached = 0; attached < 2; attached++) {
-		struct nvio_op late = NVIO_OP(NULL), stopped = NVIO_OP(NULL), good[2] = { NVIO_OP(NULL), NVIO_OP(NULL) };
+		struct nvio_op late = NVIO_OP(NULL), stopped = NVIO_OP(NULL),
+			       good[2] = { NVIO_OP(NULL), NVIO_OP(NULL) };
 		struct nvio_os_thread *os;
 		atomic_bool tell = false;
 		struct rig r;
@@ -284,7 +285,8 @@ static void a_detached_one_frees_itself(void **state)
 		struct rig r;
 
 		rig_open_env(&r, false);
-		assert_int_equal(nvio_os_thread_spawn(r.env, NULL, way == 2 ? NULL : until_told, &tell, &os), 0);
+		assert_int_equal(
+			nvio_os_thread_spawn(r.env, NULL, way == 2 ? NULL : until_told, &tell, &os), 0);
 		while (way == 1 && !nvio_os_thread_is_finished(os))
 			usleep(100);
 		nvio_os_thread_detach(os);
@@ -302,7 +304,8 @@ static void spawn_without_a_function_runs_until_exit(void **state)
 	rig_open_env(&r, false);
 	assert_int_equal(nvio_os_thread_spawn(r.env, NULL, NULL, NULL, &os), 0);
 	assert_int_equal(
-		nvio_await(nvio_thread_handle_call(nvio_os_thread_handle(os), current_id, NULL, &op), &op), 2);
+		nvio_await(nvio_thread_handle_call(nvio_os_thread_handle(os), current_id, NULL, &op), &op),
+		2);
 	assert_false(nvio_os_thread_is_finished(os));
 	nvio_env_close(r.env); /* asks it to exit, joins and frees it */
 }
@@ -323,8 +326,10 @@ static int keep_things(struct nvio_thread *t, void *arg)
 
 	c->op = (struct nvio_op)NVIO_OP(count_done);
 	c->op.arg = &c->done;
-	if (nvio_channel_get(c->env, &c->d, &ch) || nvio_poller_register(t, "p", rig_count_poller, &c->polled, 0, &p) ||
-		nvio_thread_send(t, rig_count, &c->done) || nvio_thread_call(c->never_polled, current_id, NULL, &c->op))
+	if (nvio_channel_get(c->env, &c->d, &ch) ||
+		nvio_poller_register(t, "p", rig_count_poller, &c->polled, 0, &p) ||
+		nvio_thread_send(t, rig_count, &c->done) ||
+		nvio_thread_call(c->never_polled, current_id, NULL, &c->op))
 		return -EIO;
 	return 9;
 }

@@ -61,7 +61,8 @@ static int end(struct nvio_op *op, int submitted, int wanted, uint64_t *seed)
 	int rc;
 
 	if (submitted)
-		return submitted == -ESHUTDOWN || submitted == -ENOENT || submitted == -ENOBUFS ? 0 : submitted;
+		return submitted == -ESHUTDOWN || submitted == -ENOENT || submitted == -ENOBUFS ? 0
+												: submitted;
 	atomic_fetch_add(&s.ops_begun, 1);
 	if (!roll(seed, 4))
 		nvio_cancel(op);
@@ -101,7 +102,8 @@ static int one_thing(struct nvio_thread *t, uint64_t *seed)
 	case 3:
 		op.timeout_us = roll(seed, 2) ? 0 : roll(seed, 3000);
 		if (h)
-			rc = end(&op, nvio_thread_handle_call(h, run_call, (void *)(intptr_t)value, &op), value, seed);
+			rc = end(&op, nvio_thread_handle_call(h, run_call, (void *)(intptr_t)value, &op),
+				value, seed);
 		break;
 	case 4:
 	case 5:
@@ -181,7 +183,8 @@ static void ten_threads_lose_nothing(void **state)
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < WORKERS; i++)
 			assert_int_equal(
-				nvio_os_thread_spawn(s.env, NULL, worker, (void *)(intptr_t)i, &workers[i]), 0);
+				nvio_os_thread_spawn(s.env, NULL, worker, (void *)(intptr_t)i, &workers[i]),
+				0);
 		for (int i = 0; i < WORKERS; i++)
 			assert_int_equal(nvio_os_thread_join(workers[i]), 0);
 	}
