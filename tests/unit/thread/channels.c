@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Channels and the devices they are made of: references, the walk over all of them, and the end of a device.
- */
+/* Row C1: channels and the devices they are made of: references, many of them, and the end of a device. */
 #include "tests/unit/thread/toy.h"
 
 #include <stdlib.h>

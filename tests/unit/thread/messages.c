@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages: order, bounds, what memory they take, many senders at once, and senders against the end. */
+/*
+ * Rows T3, T5, Z5, X5 (poll, send): messages: order, bounds, what memory they take, many senders at once,
+ * and senders against the end.
+ */
 #include "tests/unit/thread/rig.h"
 
 #include "thread/msg.h"
