@@ -244,6 +244,10 @@ static int read_last(const struct text *t, struct layer *l, char *rest)
 	char *options = NULL, *what = rest + 1;
 	int rc;
 
+	if (*rest == '?') {
+		fail(-EINVAL, "the options of %s stand at the end: %s:%s?...", l->form->kind, l->form->kind, l->form->what);
+		return bad(t, rest);
+	}
 	if (*rest != ':') {
 		fail(-EINVAL, "%s needs more: %s:%s%s", l->form->kind, l->form->kind, l->form->what,
 			l->form->whole || l->form->exists ? "" : ", and options behind that");
