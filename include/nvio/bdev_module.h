@@ -182,7 +182,8 @@ NVIO_EXPORT void nvio_bdev_channel_abort(struct nvio_channel *ch);
 
 /*
  * What a module that builds on another device holds of it: opened, claimed, and its events seen to. When the device below is
- * removed, the one above is deleted; when it is resized, `resized` is called.
+ * removed, the one above is deleted; when it is resized, `resized` is called. That happens on the thread that opened the base or, when
+ * that is gone, on the one that removes or resizes.
  */
 struct nvio_bdev_base;
 
@@ -190,9 +191,11 @@ struct nvio_bdev_base_opts {
 	size_t size;
 	const char *base;  /* the device below */
 	const char *name;  /* the device above, which will be registered under it; copied */
+	void *device;	   /* its nvio_bdev_params.device: should another have taken over the name, that one is left alone. NULL: by name */
 	bool read_only;	   /* open it for reading only, and do not claim it */
 	bool shared;	   /* do not claim it: others of the kind build on it, too */
-	void (*resized)(void *arg, uint64_t num_blocks); /* may be NULL. Thread: the one that opened the base */
+	void (*resized)(void *arg, uint64_t num_blocks); /* NULL: nothing happens. Thread: see below */
+	void (*removed)(void *arg); /* instead of the deletion of `name`; NULL: that. Thread: see below */
 	void *arg;
 };
 
@@ -204,7 +207,10 @@ NVIO_EXPORT void nvio_bdev_base_opts_init(struct nvio_bdev_base_opts *opts);
  */
 NVIO_EXPORT int nvio_bdev_base_open(struct nvio_env *env, const struct nvio_bdev_base_opts *opts, struct nvio_bdev_base **base);
 
-/* Any thread, once no I/O is under way: destroy() calls it. NULL is allowed. */
+/*
+ * Once no I/O is under way: destroy() calls it, also from within `resized` and `removed`. After it has returned neither is running or
+ * will be, on whatever thread. NULL is allowed. Any thread.
+ */
 NVIO_EXPORT void nvio_bdev_base_close(struct nvio_bdev_base *base);
 
 NVIO_EXPORT struct nvio_bdev_desc *nvio_bdev_base_desc(struct nvio_bdev_base *base);

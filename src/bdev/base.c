@@ -14,9 +14,11 @@ struct nvio_bdev_base {
 	struct nvio_env *env;	     /* immutable */
 	struct nvio_bdev_desc *desc; /* immutable */
 	char *name;		     /* immutable; of the device above */
+	void *device;		     /* immutable; the same */
 	void (*resized)(void *arg, uint64_t num_blocks); /* immutable */
+	void (*removed)(void *arg);			  /* immutable */
 	void *arg;					  /* immutable */
-	struct nvio_op delete_op;			  /* opening thread, as is all below */
+	struct nvio_op delete_op;			  /* the thread of events, as is all below */
 	bool closed;					  /* nothing but the end of delete_op is waited for */
 };
 
@@ -40,7 +42,7 @@ static void deleted(struct nvio_op *op)
 		base_free(base);
 }
 
-/* On the opening thread. */
+/* On the opening thread, or when that is gone on the one that removes or resizes. */
 static void base_event(struct nvio_bdev_desc *desc, enum nvio_bdev_event event, void *arg)
 {
 	struct nvio_bdev_base *base = arg;
@@ -50,11 +52,13 @@ static void base_event(struct nvio_bdev_desc *desc, enum nvio_bdev_event event, 
 			base->resized(base->arg, nvio_bdev_num_blocks(desc->bdev));
 		return;
 	}
-	if (nvio_op_pending(&base->delete_op))
+	if (base->removed) {
+		base->removed(base->arg); /* may have closed the base */
 		return;
+	}
 	base->delete_op = (struct nvio_op)NVIO_OP(deleted);
 	/* -ENODEV: it is being deleted already. */
-	if (nvio_bdev_delete(base->env, base->name, &base->delete_op))
+	if (bdev_delete_of(base->env, base->name, base->device, &base->delete_op))
 		fail_clear();
 }
 
@@ -98,7 +102,9 @@ int nvio_bdev_base_open(struct nvio_env *env, const struct nvio_bdev_base_opts *
 	if (!base)
 		return fail(-ENOMEM, "bdev: base: %s: no memory", o.base);
 	base->env = env;
+	base->device = o.device;
 	base->resized = o.resized;
+	base->removed = o.removed;
 	base->arg = o.arg;
 	base->name = alloc_strdup(o.name);
 	rc = base->name ? open_and_claim(base, &o) : fail(-ENOMEM, "bdev: base: %s: no memory", o.base);
@@ -107,6 +113,9 @@ int nvio_bdev_base_open(struct nvio_env *env, const struct nvio_bdev_base_opts *
 		return rc;
 	}
 	nvio_bdev_set_event_fn(base->desc, base_event, base);
+	pthread_mutex_lock(&env->bdevs->lock);
+	base->desc->roams = true;
+	pthread_mutex_unlock(&env->bdevs->lock);
 	*out = base;
 	return 0;
 }
@@ -128,6 +137,8 @@ void nvio_bdev_base_close(struct nvio_bdev_base *base)
 
 	if (!base)
 		return;
+	/* The caller goes on to free what the events are about. */
+	bdev_desc_mute(base->desc);
 	if (current == base->desc->thread && nvio_thread_id(current) == base->desc->thread_id)
 		close_now(base);
 	else if (thread_send_by_id(base->env, base->desc->thread_id, close_now, base))

@@ -35,6 +35,7 @@ struct bdev_registry {
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
 	uint64_t last_serial;
+	pthread_mutex_t event_lock; /* recursive, outside of all others: events of roaming descriptors, one at a time; see bdev_desc_mute() */
 };
 
 struct nvio_bdev {
@@ -89,8 +90,10 @@ struct nvio_bdev_desc {
 	uint64_t thread_id;	    /* immutable */
 	struct list link;	    /* registry lock */
 	uint32_t events;	    /* registry lock; bits to be told */
+	bool roams;		    /* registry lock; events may run on another thread once the opening one is gone */
 	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
 	bool closed;	 /* registry lock */
+	bool muted;	 /* event lock */
 	nvio_bdev_event_fn event_fn; /* opening thread */
 	void *event_arg;	     /* opening thread */
 	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
@@ -281,8 +284,32 @@ int bdev_name_check(const char *what, const char *name);
 void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
 
+/*
+ * device.c: nvio_bdev_delete() and nvio_bdev_resize() of the device `name` whose module's context is `device`, and of no other that has
+ * taken over the name; NULL: of any.
+ */
+int bdev_delete_of(struct nvio_env *env, const char *name, const void *device, struct nvio_op *op);
+int bdev_resize_of(struct nvio_env *env, const char *name, const void *device, uint64_t num_blocks);
+
+/*
+ * device.c: takes back a registration that was the first half of something: the device goes at once, its module's destroy included.
+ * 0; -ENODEV; -EBUSY somebody has opened it already. Any thread.
+ */
+int bdev_withdraw(struct nvio_env *env, const char *name, const void *device);
+
+/*
+ * tell.c: calls set(device, arg) for the device of that name, with the registry lock held; then, unless heed is NULL, has heed() run for each of
+ * its channels on its thread, with NULL as arg, and `op` complete. 0; -ENODEV; -EINVAL it is of another module, or no current thread; what
+ * set() returns; -ENOMEM, when set() has been called. Any thread.
+ */
+int bdev_tell(struct nvio_env *env, const char *name, const struct nvio_bdev_module *module,
+	int (*set)(void *device, void *arg), void *arg, int (*heed)(struct nvio_channel *ch, void *arg), struct nvio_op *op);
+
 /* desc.c: closes whatever is in flight. On the opening thread, or when that is gone. */
 void bdev_desc_close(struct nvio_bdev_desc *desc);
+
+/* desc.c: once it has returned, no event of this roaming descriptor is, or will be, told but by a caller of this. Any thread. */
+void bdev_desc_mute(struct nvio_bdev_desc *desc);
 
 /* desc.c; with the registry lock held: tells every descriptor of the device, each on its own thread. */
 void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event);

@@ -108,9 +108,10 @@ void nvio_bdev_channel_ready(void *module)
 		if (rc)
 			bdev_io_done(io, rc);
 	}
-	bdev_feeders_ready(ch);
+	/* Before the feeders have their turn: what they send would wait here, and the module owes no call for it. */
 	if (op_queue_empty(&ch->waiting))
 		ch->gates &= ~BDEV_GATE_WAITING;
+	bdev_feeders_ready(ch);
 	ch->resubmitting = false;
 }
 

@@ -80,6 +80,22 @@ struct nvio_bdev *nvio_bdev_desc_bdev(const struct nvio_bdev_desc *desc)
 	return desc->bdev;
 }
 
+/* Of one whose opener is gone it may be any thread, and somebody else may be closing it. */
+static void roaming_event(struct nvio_bdev_desc *desc, enum nvio_bdev_event event)
+{
+	pthread_mutex_lock(&desc->reg->event_lock);
+	if (!desc->muted)
+		desc->event_fn(desc, event, desc->event_arg);
+	pthread_mutex_unlock(&desc->reg->event_lock);
+}
+
+void bdev_desc_mute(struct nvio_bdev_desc *desc)
+{
+	pthread_mutex_lock(&desc->reg->event_lock);
+	desc->muted = true;
+	pthread_mutex_unlock(&desc->reg->event_lock);
+}
+
 /* The message to the opening thread: all events that have come together until now. */
 static void events_deliver(void *arg)
 {
@@ -88,6 +104,7 @@ static void events_deliver(void *arg)
 
 	for (;;) {
 		enum nvio_bdev_event event;
+		bool roams;
 
 		pthread_mutex_lock(&reg->lock);
 		if (!desc->events || desc->closed) {
@@ -96,8 +113,11 @@ static void events_deliver(void *arg)
 		}
 		event = desc->events & 1u << NVIO_BDEV_RESIZED ? NVIO_BDEV_RESIZED : NVIO_BDEV_REMOVED;
 		desc->events &= ~(1u << event);
+		roams = desc->roams;
 		pthread_mutex_unlock(&reg->lock);
-		if (desc->event_fn)
+		if (roams)
+			roaming_event(desc, event);
+		else if (desc->event_fn)
 			desc->event_fn(desc, event, desc->event_arg);
 	}
 	if (!desc->closed)
@@ -116,6 +136,9 @@ void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event)
 		if (desc->event_sent)
 			continue;
 		rc = thread_send_by_id(bdev->env, desc->thread_id, events_deliver, desc);
+		/* Its opener is gone: whoever removes or resizes the device sees to what stands on it. */
+		if (rc && desc->roams && thread_current())
+			rc = nvio_thread_send(thread_current(), events_deliver, desc);
 		desc->event_sent = !rc;
 		if (rc)
 			log_msg(&bdev->env->log, NVIO_LOG_WARN,

@@ -230,7 +230,15 @@ static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struc
 	return 0;
 }
 
-int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
+/* With the registry lock held. */
+static struct nvio_bdev *find_of(struct bdev_registry *reg, const char *name, const void *device)
+{
+	struct nvio_bdev *bdev = bdev_find(reg, name);
+
+	return bdev && device && bdev->device != device ? NULL : bdev;
+}
+
+int bdev_delete_of(struct nvio_env *env, const char *name, const void *device, struct nvio_op *op)
 {
 	struct bdev_registry *reg;
 	struct nvio_bdev *bdev;
@@ -247,13 +255,42 @@ int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
 		return fail(-EINVAL, "bdev: delete: %s: no nvio_thread is current here; attach to one", name);
 	reg = env->bdevs;
 	pthread_mutex_lock(&reg->lock);
-	bdev = bdev_find(reg, name);
+	bdev = find_of(reg, name, device);
 	if (bdev)
 		rc = begin_delete(reg, bdev, op);
 	else
 		rc = fail(-ENODEV, "bdev: delete: no device is named %s", name);
 	pthread_mutex_unlock(&reg->lock);
 	return rc;
+}
+
+int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
+{
+	return bdev_delete_of(env, name, NULL, op);
+}
+
+int bdev_withdraw(struct nvio_env *env, const char *name, const void *device)
+{
+	struct bdev_registry *reg = env->bdevs;
+	struct nvio_bdev *bdev;
+	int rc = 0;
+
+	pthread_mutex_lock(&reg->lock);
+	bdev = find_of(reg, name, device);
+	if (!bdev)
+		rc = fail(-ENODEV, "bdev: withdraw: no device is named %s", name);
+	else if (!list_empty(&bdev->descs) || nvio_io_device_unregister(env, bdev, NULL))
+		rc = fail(-EBUSY, "bdev: withdraw: %s is open", name);
+	else
+		list_remove(&bdev->link);
+	pthread_mutex_unlock(&reg->lock);
+	if (rc)
+		return rc;
+	/* As in finish(). */
+	pthread_mutex_lock(&bdev->resize_lock);
+	pthread_mutex_unlock(&bdev->resize_lock);
+	bdev_free(bdev);
+	return 0;
 }
 
 /* With resize_lock held. A shrinking device refuses what is beyond the new end before the module gives it
@@ -292,14 +329,14 @@ static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
  * The device with its resize_lock held, or NULL. The registry lock keeps the device there until it is ours,
  * and is inside of the other one: so it is tried, and another resize or a new channel waited for.
  */
-static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name)
+static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name, const void *device)
 {
 	struct nvio_bdev *bdev;
 	bool ours;
 
 	for (;;) {
 		pthread_mutex_lock(&reg->lock);
-		bdev = bdev_find(reg, name);
+		bdev = find_of(reg, name, device);
 		ours = !bdev || !pthread_mutex_trylock(&bdev->resize_lock);
 		pthread_mutex_unlock(&reg->lock);
 		if (ours)
@@ -308,14 +345,14 @@ static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *
 	}
 }
 
-int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks)
+int bdev_resize_of(struct nvio_env *env, const char *name, const void *device, uint64_t num_blocks)
 {
 	struct nvio_bdev *bdev;
 	int rc;
 
 	if (!env || !name)
 		return fail(-EINVAL, "bdev: resize: %s is NULL", env ? "the name" : "the environment");
-	bdev = find_for_resize(env->bdevs, name);
+	bdev = find_for_resize(env->bdevs, name, device);
 	if (!bdev)
 		return fail(-ENODEV, "bdev: resize: no device is named %s", name);
 	rc = size_check("resize", name, num_blocks, bdev->block_size);
@@ -323,6 +360,11 @@ int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks
 		rc = resize(bdev, num_blocks);
 	pthread_mutex_unlock(&bdev->resize_lock);
 	return rc;
+}
+
+int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks)
+{
+	return bdev_resize_of(env, name, NULL, num_blocks);
 }
 
 const char *nvio_bdev_name(const struct nvio_bdev *bdev)

@@ -42,7 +42,8 @@ static COLD int refuse(const struct nvio_bdev_io *io, const struct nvio_bdev_des
 	const struct nvio_bdev *bdev = below->bdev;
 	struct bdev_channel *upper = io->channel;
 
-	if (atomic_load(&bdev->removed))
+	/* Its size goes first, a moment before it is marked. */
+	if (atomic_load(&bdev->removed) || !atomic_load(&bdev->io_size))
 		return fail(-ENODEV, "bdev: %s: %s below has been removed", upper->bdev->name, bdev->name);
 	if (handle->key != bdev)
 		return fail(-EINVAL, "bdev: %s: forward: the channel is not one of %s", upper->bdev->name, bdev->name);
@@ -98,7 +99,8 @@ static NOINLINE int forward_framed(struct nvio_bdev_io *io, struct nvio_bdev_des
 	io->desc = below;
 	io->channel = ch;
 	io->offset = offset;
-	io->state = BDEV_IO_FORWARDED;
+	/* The deadline goes along: it may have to wait there, too. */
+	io->state = BDEV_IO_FORWARDED | (io->state & BDEV_IO_DEADLINE);
 	io->begun = bdev_begun(ch);
 	ch->in_flight[ch->epoch]++;
 	bdev_io_op(io)->owner = &ch->pollable;

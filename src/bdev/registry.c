@@ -9,6 +9,17 @@
 #include "bdev/bdev.h"
 #include "bdev/uuid.h"
 
+static void event_lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	/* What an event sets off may end in closing the descriptor that it came for. */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 int bdev_env_init(struct nvio_env *env)
 {
 	struct bdev_registry *reg = alloc_zeroed(sizeof(*reg));
@@ -16,6 +27,7 @@ int bdev_env_init(struct nvio_env *env)
 	if (!reg)
 		return fail(-ENOMEM, "bdev: init: no memory for the registry");
 	pthread_mutex_init(&reg->lock, NULL);
+	event_lock_init(&reg->event_lock);
 	list_init(&reg->devices);
 	list_init(&reg->leaving);
 	for (unsigned i = 0; bdev_builtin_modules[i]; i++)
@@ -69,6 +81,7 @@ void bdev_env_fini(struct nvio_env *env)
 	while ((bdev = newest(reg)))
 		device_fini(bdev);
 	pthread_mutex_destroy(&reg->lock);
+	pthread_mutex_destroy(&reg->event_lock);
 	alloc_free(reg);
 	env->bdevs = NULL;
 }

@@ -83,7 +83,7 @@ static void base_resized(void *arg, uint64_t num_blocks)
 	struct passthru_bdev *p = arg;
 
 	/* It fails when this device is going away. */
-	if (nvio_bdev_resize(p->env, p->name, num_blocks))
+	if (bdev_resize_of(p->env, p->name, p, num_blocks))
 		fail_clear();
 }
 
@@ -100,6 +100,7 @@ static int open_base(struct passthru_bdev *p, const struct nvio_bdev_passthru_op
 	nvio_bdev_base_opts_init(&base);
 	base.base = o->base;
 	base.name = o->name;
+	base.device = p;
 	base.resized = base_resized;
 	base.arg = p;
 	rc = nvio_bdev_base_open(p->env, &base, &p->base);
