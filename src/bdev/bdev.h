@@ -27,6 +27,21 @@
 #define BDEV_MAX_MODULES  64
 #define BDEV_MIN_BLOCK	  512u
 #define BDEV_MAX_BLOCK	  65536u
+#define BDEV_MAX_BUF_ALIGN 4096u
+
+/* What a descriptor for reading allows, and what needs one for writing. */
+#define BDEV_READ_TYPES                                                                                                \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE))
+#define BDEV_WRITE_TYPES                                                                                               \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                                 \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) |                     \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY) | NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET) |                                  \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME_ADMIN))
+
+/* What the layer can make of reads and writes. */
+#define BDEV_EMULATED_TYPES                                                                                            \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE) |                               \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY))
 
 struct bdev_registry {
 	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
@@ -43,12 +58,19 @@ struct nvio_bdev {
 	uint64_t block_mask;						     /* immutable */
 	int (*submit)(void *device, void *channel, struct nvio_bdev_io *io); /* immutable */
 	void *device;							     /* immutable; the module's */
-	_Atomic bool has_write_zeroes; /* false for good once the device turns out not to have it */
-	uint32_t block_size;	       /* immutable */
-	uint32_t io_types;	       /* immutable; NVIO_BDEV_CAN() of what the module takes */
-	uint32_t forwards;	       /* immutable */
-	bool volatile_cache;	       /* immutable */
-	bool read_only;		       /* immutable */
+	_Atomic uint32_t native; /* NVIO_BDEV_CAN() of what the module takes; what it turns out not to have goes for good */
+	uint32_t block_size;	 /* immutable */
+	uint32_t io_types;	 /* immutable; NVIO_BDEV_CAN() of what is native or emulated */
+	uint32_t forwards;	 /* immutable */
+	bool volatile_cache;	 /* immutable */
+	bool read_only;		 /* immutable */
+
+	/* What the module can take at once, as masks and largest values; all immutable. */
+	uint32_t max_io_bytes;
+	uint32_t max_iovcnt;
+	uint64_t boundary_mask; /* UINT64_MAX: no boundary */
+	uintptr_t buf_mask;
+	uint32_t gates; /* that the device's limits close on each channel */
 
 	_Atomic bool removed;
 	_Atomic uint64_t num_blocks;
@@ -99,6 +121,7 @@ struct nvio_bdev_desc {
 /* Why a submit on a channel does not go straight to the module: bits of bdev_channel.gates. */
 enum {
 	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
+	BDEV_GATE_LIMITS = 1 << 1,  /* the module cannot take everything at once: piece.c */
 };
 
 /*
@@ -137,6 +160,11 @@ struct bdev_channel {
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
 	struct op_queue waiting; /* the module had no room; in order */
 
+	/* What is done in pieces: piece.c. */
+	struct bdev_pool *pool;	   /* NULL: not needed so far */
+	struct op_queue unissued;  /* I/Os of which pieces are still to be handed out; in order */
+	bool pumping;		   /* bdev_pieces_pump() is at it */
+
 	/* Of a module that forwards: forward.c. */
 	struct bdev_frame *free_frames;
 	struct bdev_frame *frames;   /* all of them; NULL: the module does not forward */
@@ -157,14 +185,13 @@ struct bdev_channel {
 
 /* nvio_bdev_io.state */
 enum {
-	BDEV_IO_WAITING = 1 << 0, /* in bdev_channel.waiting */
-	BDEV_IO_NATIVE_ZEROES =
-		1 << 1, /* WRITE_ZEROES that the module has; -EOPNOTSUPP turns it into the next */
-	BDEV_IO_EMULATED_ZEROES = 1 << 2, /* zeros are being written, piece by piece */
-	BDEV_IO_STEPPING = 1 << 3,	  /* of these: inside submit */
-	BDEV_IO_STEPPED = 1 << 4,	  /* of these: the piece ended inside submit */
-	BDEV_IO_DEADLINE = 1 << 5,	  /* deadline_ns is set */
-	BDEV_IO_FORWARDED = 1 << 6,	  /* it came from a device above, which `frame` tells */
+	BDEV_IO_WAITING = 1 << 0,   /* in bdev_channel.waiting */
+	BDEV_IO_NATIVE = 1 << 1,    /* the module should have it; when it answers -EOPNOTSUPP, the layer does it */
+	BDEV_IO_PIECES = 1 << 2,    /* it is being done in pieces */
+	BDEV_IO_UNISSUED = 1 << 3,  /* in bdev_channel.unissued */
+	BDEV_IO_PIECE = 1 << 4,	    /* it is a piece of another one */
+	BDEV_IO_DEADLINE = 1 << 5,  /* deadline_ns is set */
+	BDEV_IO_FORWARDED = 1 << 6, /* it came from a device above, which `frame` tells */
 };
 
 nvio_static_assert(
@@ -234,7 +261,7 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 	thread_end_op(ch->thread, op, status);
 }
 
-/* The same where more than the module has a say: a deadline, a write zeroes that is being emulated. io.c */
+/* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
 
 /* nvio_bdev_io_done() for modules in this library. */
@@ -255,22 +282,27 @@ void bdev_feeders_ready(struct bdev_channel *ch);
 /* As bdev_io_end(), for what did not go through without a frame. */
 void bdev_io_end_apart(struct nvio_bdev_io *io, int status);
 
-/* io.c: takes it, waits for room, or ends with the error. */
+/* io.c: takes it, waits for room, or ends with the error. 0 */
 int bdev_io_hand_over(struct nvio_bdev_io *io);
+/*
+ * io.c: the same, behind all gates but those of the module's own (room and limits): whatever holds I/O back lets it go by this.
+ */
+int bdev_io_start(struct nvio_bdev_io *io);
+/* io.c: words for messages */
+const char *bdev_type_name(unsigned type);
 
 /* Puts the I/O at the end of the waiting queue. channel.c */
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io);
+/* Takes it out of there and ends it. channel.c */
+void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status);
+/* Has the deadlines of what waits looked at no later than then. channel.c */
+void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns);
 extern const struct pollable_ops bdev_channel_pollable;
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size);
 static inline struct bdev_channel *bdev_channel_of(void *module)
 {
 	return container_of((unsigned char *)module, struct bdev_channel, module);
 }
-
-/* zeroes.c: begins, or goes on with, writing zeros over io->offset and io->rest. */
-void bdev_zeroes_begin(struct nvio_bdev_io *io);
-/* A piece has ended. -EINPROGRESS: it goes on; else the status. */
-int bdev_zeroes_next(struct nvio_bdev_io *io, int status);
 
 /* registry.c; with the registry lock held */
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name);

@@ -35,6 +35,20 @@ static int size_check(const char *what, const char *name, uint64_t num_blocks, u
 	return 0;
 }
 
+static int limits_check(const struct nvio_bdev_params *p)
+{
+	if (p->max_io_bytes % p->block_size)
+		return fail(-EINVAL, "bdev: create: %s: max_io_bytes %u is not a multiple of the block size %u", p->name,
+			p->max_io_bytes, p->block_size);
+	if (p->boundary_bytes && (!IS_POWER_OF_2(p->boundary_bytes) || p->boundary_bytes < p->block_size))
+		return fail(-EINVAL, "bdev: create: %s: boundary_bytes %u is not a power of two of at least a block of %u",
+			p->name, p->boundary_bytes, p->block_size);
+	if (p->buf_align && (!IS_POWER_OF_2(p->buf_align) || p->buf_align > BDEV_MAX_BUF_ALIGN))
+		return fail(-EINVAL, "bdev: create: %s: buf_align %u is not a power of two up to %u", p->name, p->buf_align,
+			BDEV_MAX_BUF_ALIGN);
+	return 0;
+}
+
 static int params_check(const struct nvio_bdev_params *p)
 {
 	int rc = bdev_name_check("create", p->name);
@@ -51,7 +65,29 @@ static int params_check(const struct nvio_bdev_params *p)
 	if (p->volatile_cache && !(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH)))
 		return fail(-EINVAL, "bdev: create: %s: a device with a volatile cache must be able to flush",
 			p->name);
-	return size_check("create", p->name, p->num_blocks, p->block_size);
+	rc = limits_check(p);
+	return rc ? rc : size_check("create", p->name, p->num_blocks, p->block_size);
+}
+
+/* What the layer adds to what the module can do: what can be made of reads and writes, and a flush that nobody needs. */
+static uint32_t all_types(const struct nvio_bdev_params *p)
+{
+	uint32_t types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE);
+
+	if (types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE))
+		types |= BDEV_EMULATED_TYPES;
+	return types;
+}
+
+static void set_limits(struct nvio_bdev *bdev, const struct nvio_bdev_params *p)
+{
+	/* The largest number of whole blocks, of any size, in 32 bits. */
+	bdev->max_io_bytes = p->max_io_bytes ? p->max_io_bytes : ALIGN_DOWN(UINT32_MAX, BDEV_MAX_BLOCK);
+	bdev->max_iovcnt = p->max_iovcnt ? p->max_iovcnt : UINT32_MAX;
+	bdev->boundary_mask = p->boundary_bytes ? p->boundary_bytes - 1 : UINT64_MAX;
+	bdev->buf_mask = p->buf_align ? p->buf_align - 1 : 0;
+	if (p->max_io_bytes || p->max_iovcnt || p->boundary_bytes || p->buf_align > 1)
+		bdev->gates |= BDEV_GATE_LIMITS;
 }
 
 static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev_params *p)
@@ -73,9 +109,9 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	bdev->block_mask = p->block_size - 1;
 	atomic_store(&bdev->num_blocks, p->num_blocks);
 	atomic_store(&bdev->io_size, p->num_blocks * p->block_size);
-	/* A flush that the module has no need for is ended by us. */
-	bdev->io_types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH);
-	atomic_store(&bdev->has_write_zeroes, p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
+	bdev->io_types = all_types(p);
+	atomic_store(&bdev->native, p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH));
+	set_limits(bdev, p);
 	bdev->forwards = p->forwards;
 	bdev->read_only = p->read_only;
 	bdev->volatile_cache = p->volatile_cache;
