@@ -17,9 +17,11 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "bdev/names.h"
 #include "thread/thread.h"
 #include <nvio/bdev.h>
 #include <nvio/bdev_module.h>
+#include <nvio/histogram.h>
 
 #define BDEV_MAX_CHANNELS 256 /* per device; one per nvio_thread */
 #define BDEV_MAX_ALIASES  16
@@ -47,9 +49,13 @@ struct bdev_registry {
 	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
 	struct list devices; /* in order of creation */
 	struct list leaving; /* deleted, and not gone yet */
+	struct bdev_names names; /* of devices */
+	struct list cursors;	 /* of nvio_bdev_for_each() */
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
 	uint64_t last_serial;
+	uint64_t opened_ns, opened_ticks; /* immutable; the same moment by both clocks */
+	_Atomic uint64_t ns_per_tick;	  /* times 2^32, of histograms; set before there are any */
 };
 
 struct nvio_bdev {
@@ -78,16 +84,26 @@ struct nvio_bdev {
 	const struct nvio_bdev_module *module;	     /* immutable */
 	char *name;				     /* immutable */
 	uint8_t uuid[16];			     /* immutable */
-	_Atomic(char *) aliases[BDEV_MAX_ALIASES];   /* added under the registry lock, never taken back */
+	_Atomic(struct bdev_alias *) aliases[BDEV_MAX_ALIASES]; /* added under the registry lock, never taken back */
+	struct bdev_name by_name, by_uuid;			/* registry lock */
 	uint64_t serial;			     /* immutable; in order of creation */
 	struct list link;			     /* registry lock; in devices or leaving */
 	struct list descs;			     /* registry lock; those open */
 	struct list channels;			     /* registry lock */
 	struct nvio_bdev_desc *claimed_by;	     /* registry lock */
+	uint32_t pins; /* registry lock; of those who look at it without a descriptor: it is not destroyed yet */
 	uint64_t slots_used[BDEV_MAX_CHANNELS / 64]; /* registry lock; see bdev_channel.slot */
 	pthread_mutex_t resize_lock; /* one resize at a time, and no new channel meanwhile; outside of the
 					registry lock */
 	struct nvio_io_device_ops channel_ops; /* immutable */
+
+	/* What is known of its I/O; stat.h. Registry lock. */
+	struct list walks;
+	uint64_t walk_bits;
+	struct bdev_stat *past;			/* NVIO_BDEV_IO_TYPES; what channels that have ended have counted. Immutable */
+	struct nvio_histogram *past_histograms; /* the same; NULL: there are to be none */
+	uint64_t counted_since_ns;		/* by clock_monotonic_ns() */
+	uint64_t sample_period_us;		/* 0: no sampling */
 
 	/* The deletion. */
 	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
@@ -122,6 +138,7 @@ struct nvio_bdev_desc {
 enum {
 	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
 	BDEV_GATE_LIMITS = 1 << 1,  /* the module cannot take everything at once: piece.c */
+	BDEV_GATE_TIMED = 1 << 2,   /* there are histograms: observe.c */
 };
 
 /*
@@ -148,6 +165,11 @@ struct bdev_stat {
 	uint64_t max_ticks;
 };
 
+/* Queue depths that were seen. */
+struct bdev_samples {
+	uint64_t count, sum, max;
+};
+
 /* Context of the nvio_channel; the module's own follows behind it. Own thread. */
 struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
@@ -159,6 +181,13 @@ struct bdev_channel {
 	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
 	struct op_queue waiting; /* the module had no room; in order */
+
+	/* What is watched: observe.c. */
+	struct nvio_histogram *histograms; /* NVIO_BDEV_IO_TYPES, or NULL */
+	struct bdev_samples samples;
+	uint64_t sample_period_us;
+	struct nvio_timer sample_timer;
+	uint64_t walked; /* registry lock; which walks have been here: stat.h */
 
 	/* What is done in pieces: piece.c. */
 	struct bdev_pool *pool;	   /* NULL: not needed so far */
@@ -192,6 +221,7 @@ enum {
 	BDEV_IO_PIECE = 1 << 4,	    /* it is a piece of another one */
 	BDEV_IO_DEADLINE = 1 << 5,  /* deadline_ns is set */
 	BDEV_IO_FORWARDED = 1 << 6, /* it came from a device above, which `frame` tells */
+	BDEV_IO_TIMED = 1 << 7,	    /* its latency goes into a histogram */
 };
 
 nvio_static_assert(
@@ -306,12 +336,19 @@ static inline struct bdev_channel *bdev_channel_of(void *module)
 
 /* registry.c; with the registry lock held */
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name);
-bool bdev_is_named(const struct nvio_bdev *bdev, const char *name);
+/* Nobody finds it any more. */
+void bdev_unlist(struct bdev_registry *reg, struct nvio_bdev *bdev);
 int bdev_name_check(const char *what, const char *name);
 
 /* device.c */
 void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
+/* With the registry lock held: whether nothing keeps a deleted device any more. */
+bool bdev_is_unused(const struct nvio_bdev *bdev);
+void bdev_unpin(struct nvio_bdev *bdev);
+
+/* observe.c: the latency of an I/O that ends now. */
+void bdev_histogram_count(struct bdev_channel *ch, const struct nvio_bdev_io *io);
 
 /* desc.c: closes whatever is in flight. On the opening thread, or when that is gone. */
 void bdev_desc_close(struct nvio_bdev_desc *desc);

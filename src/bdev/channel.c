@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "bdev/piece.h"
+#include "bdev/stat.h"
 
 static int channel_poll(struct nvio_pollable *p)
 {
@@ -162,6 +163,7 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	/* The module has kept its word: all I/O of this channel has ended. */
 	list_for_each (l, &bdev->descs)
 		invariant(!list_entry(l, struct nvio_bdev_desc, link)->in_flight[ch->slot].n);
+	bdev_walk_leave(ch);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
 	pthread_mutex_unlock(&reg->lock);
@@ -193,10 +195,17 @@ static int channel_create(void *device, struct nvio_channel *handle)
 		rc = bdev->module->channel_create(bdev->device, ch->module, ch->thread);
 	if (rc)
 		goto leave;
+	rc = bdev_observe_init(ch);
+	if (rc)
+		goto destroy_module_part;
 	return 0;
 
+destroy_module_part:
+	if (bdev->module->channel_destroy)
+		bdev->module->channel_destroy(bdev->device, ch->module);
 leave:
 	channel_leave(bdev, ch);
+	bdev_observe_fini(ch);
 free_pool:
 	bdev_pool_fini(ch);
 free_frames:
@@ -233,6 +242,8 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
 	channel_leave(bdev, ch);
+	bdev_observe_fini(ch);
+	bdev_stat_stop_feeding(ch);
 	bdev_pool_fini(ch);
 	bdev_frames_fini(ch);
 }

@@ -150,7 +150,7 @@ void bdev_desc_close(struct nvio_bdev_desc *desc)
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)
 		bdev->claimed_by = NULL;
-	last = bdev->channels_gone && list_empty(&bdev->descs);
+	last = bdev_is_unused(bdev);
 	kept = desc->event_sent;
 	desc->closed = true;
 	pthread_mutex_unlock(&reg->lock);

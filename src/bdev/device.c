@@ -97,10 +97,15 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	if (!bdev)
 		return NULL;
 	bdev->name = alloc_strdup(p->name);
-	if (!bdev->name) {
+	bdev->past = alloc_array(NVIO_BDEV_IO_TYPES, sizeof(bdev->past[0]));
+	if (!bdev->name || !bdev->past) {
+		alloc_free(bdev->past);
+		alloc_free(bdev->name);
 		alloc_free(bdev);
 		return NULL;
 	}
+	bdev->counted_since_ns = clock_monotonic_ns();
+	list_init(&bdev->walks);
 	bdev->env = env;
 	bdev->module = p->module;
 	bdev->submit = p->module->submit;
@@ -133,6 +138,8 @@ static void bdev_dealloc(struct nvio_bdev *bdev)
 	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++)
 		alloc_free(atomic_load(&bdev->aliases[i]));
 	pthread_mutex_destroy(&bdev->resize_lock);
+	alloc_free(bdev->past_histograms);
+	alloc_free(bdev->past);
 	alloc_free(bdev->name);
 	alloc_free(bdev);
 }
@@ -158,6 +165,8 @@ static int bdev_publish(struct bdev_registry *reg, struct nvio_bdev *bdev)
 		return fail(-EEXIST, "bdev: create: the name %s is in use", bdev->name);
 	bdev->serial = ++reg->last_serial;
 	list_push_back(&reg->devices, &bdev->link);
+	bdev_names_add(&reg->names, &bdev->by_name, bdev, bdev->name, false);
+	bdev_names_add(&reg->names, &bdev->by_uuid, bdev, bdev->uuid, true);
 	return 0;
 }
 
@@ -224,7 +233,7 @@ static void channels_gone(struct nvio_op *gone_op)
 
 	pthread_mutex_lock(&reg->lock);
 	bdev->channels_gone = !gone_op->status;
-	last = bdev->channels_gone && list_empty(&bdev->descs);
+	last = bdev_is_unused(bdev);
 	if (!bdev->channels_gone)
 		bdev->delete_op = NULL;
 	pthread_mutex_unlock(&reg->lock);
@@ -232,6 +241,24 @@ static void channels_gone(struct nvio_op *gone_op)
 		finish(bdev);
 	else if (gone_op->status)
 		thread_end_op(bdev->delete_thread, op, gone_op->status);
+}
+
+bool bdev_is_unused(const struct nvio_bdev *bdev)
+{
+	return bdev->channels_gone && list_empty(&bdev->descs) && !bdev->pins;
+}
+
+void bdev_unpin(struct nvio_bdev *bdev)
+{
+	struct bdev_registry *reg = bdev->env->bdevs;
+	bool last;
+
+	pthread_mutex_lock(&reg->lock);
+	bdev->pins--;
+	last = bdev_is_unused(bdev);
+	pthread_mutex_unlock(&reg->lock);
+	if (last)
+		bdev_last_closed(bdev);
 }
 
 void bdev_last_closed(struct nvio_bdev *bdev)
@@ -254,7 +281,7 @@ static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struc
 	rc = nvio_io_device_unregister(bdev->env, bdev, &bdev->gone_op);
 	if (rc)
 		return rc;
-	list_remove(&bdev->link);
+	bdev_unlist(reg, bdev);
 	list_push_back(&reg->leaving, &bdev->link);
 	bdev->delete_op = op;
 	bdev->delete_thread = thread_current();

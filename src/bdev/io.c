@@ -129,9 +129,13 @@ int bdev_io_start(struct nvio_bdev_io *io)
 /* With a deadline, behind others that wait, or of a type that a module need not have. */
 NOINLINE int bdev_io_submit_slow(struct nvio_bdev_io *io)
 {
+	struct bdev_channel *ch = io->channel;
+
 	/* Of one that came from above the deadline is seen to there. */
 	if (!(io->state & BDEV_IO_FORWARDED))
-		set_deadline(io->channel, io, bdev_io_op(io)->timeout_us);
+		set_deadline(ch, io, bdev_io_op(io)->timeout_us);
+	if (ch->gates & BDEV_GATE_TIMED)
+		io->state |= BDEV_IO_TIMED;
 	return bdev_io_start(io);
 }
 
@@ -283,6 +287,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
 		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
 		status = -ETIMEDOUT;
+	if (io->state & BDEV_IO_TIMED)
+		bdev_histogram_count(ch, io);
 	if (io->state & BDEV_IO_FORWARDED)
 		bdev_io_return(io, status);
 	else
