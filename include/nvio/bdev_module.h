@@ -17,25 +17,8 @@
 
 NVIO_BEGIN_DECLS
 
-enum nvio_bdev_io_type {
-	NVIO_BDEV_IO_READ,
-	NVIO_BDEV_IO_WRITE,
-	NVIO_BDEV_IO_WRITE_ZEROES,
-	NVIO_BDEV_IO_UNMAP,
-	NVIO_BDEV_IO_FLUSH,
-	NVIO_BDEV_IO_COMPARE,		/* iov: what should be there; ends with -EILSEQ when it is not */
-	NVIO_BDEV_IO_COMPARE_AND_WRITE, /* iov: what should be there, iov2: what takes its place; both or nothing */
-	NVIO_BDEV_IO_COPY,		/* of [src, src + len) to [offset, offset + len) */
-	NVIO_BDEV_IO_RESET,		/* brings the device back to order; nothing else is in flight meanwhile */
-	NVIO_BDEV_IO_NVME,		/* the I/O command `cmd`, with the buffer iov and len */
-	NVIO_BDEV_IO_NVME_ADMIN,	/* the same with an admin command */
-	NVIO_BDEV_IO_TYPES,		/* how many there are */
-};
-
 /* A bit of nvio_bdev_params.io_types. */
 #define NVIO_BDEV_CAN(type) (1u << (type))
-
-struct nvio_sqe;
 
 /*
  * One I/O on its way through a module. It lies in the op of whoever submitted it, so it costs no allocation;
@@ -48,7 +31,8 @@ struct nvio_bdev_io {
 	 */
 	uint64_t offset; /* bytes; 0 for a flush, which is of the whole device, and for a reset */
 	uint64_t len;	 /* bytes; 0 for a flush and a reset; of the buffer for NVME and NVME_ADMIN */
-	const struct iovec *iov; /* of types with data: at least `len` bytes together; the rest stays untouched */
+	const struct iovec *iov; /* of types with data: at least `len` bytes together; the rest stays untouched. COMPARE and
+				    COMPARE_AND_WRITE: what should be there, and it ends with -EILSEQ when it is not */
 	struct iovec one; /* where iov points to for a single buffer */
 	struct nvio_bdev_desc *desc;
 	void *channel;	/* the library's */
@@ -63,12 +47,12 @@ struct nvio_bdev_io {
 	uint64_t module[5];
 
 	/* What only some types have, and what only some I/O needs. */
-	const struct iovec *iov2; /* COMPARE_AND_WRITE: as iov */
+	const struct iovec *iov2; /* COMPARE_AND_WRITE: as iov, what takes its place; both or nothing */
 	struct iovec two;	  /* where iov2 points to for a single buffer */
 	int32_t iovcnt2;
 	uint32_t reserved;
 	union {
-		uint64_t src;		    /* COPY: bytes, from where */
+		uint64_t src;		    /* COPY: bytes, from where; forwarded it moves along with `offset` */
 		const struct nvio_sqe *cmd; /* NVME, NVME_ADMIN: stays as it is until the I/O is done */
 	};
 	uint64_t deadline_ns; /* the library's */
@@ -222,14 +206,6 @@ NVIO_EXPORT struct nvio_bdev *nvio_bdev_base_bdev(struct nvio_bdev_base *base);
  */
 #define NVIO_BDEV_FORWARDS 256
 NVIO_EXPORT void nvio_bdev_base_params(struct nvio_bdev_base *base, struct nvio_bdev_params *params);
-
-/*
- * Takes the device for a module that builds on it: as long as it lasts others get -EPERM when they open it
- * for writing. 0; -EPERM claimed already; -EBUSY open for writing elsewhere; -ENODEV. Ends with the release
- * or with the descriptor. Thread: the opening one.
- */
-NVIO_EXPORT int nvio_bdev_claim(struct nvio_bdev_desc *desc);
-NVIO_EXPORT void nvio_bdev_release(struct nvio_bdev_desc *desc);
 
 NVIO_END_DECLS
 

@@ -17,9 +17,11 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "bdev/names.h"
 #include "thread/thread.h"
 #include <nvio/bdev.h>
 #include <nvio/bdev_module.h>
+#include <nvio/histogram.h>
 
 #define BDEV_MAX_CHANNELS 256 /* per device; one per nvio_thread */
 #define BDEV_MAX_ALIASES  16
@@ -27,15 +29,34 @@
 #define BDEV_MAX_MODULES  64
 #define BDEV_MIN_BLOCK	  512u
 #define BDEV_MAX_BLOCK	  65536u
+#define BDEV_MAX_BUF_ALIGN 4096u
+
+/* What a descriptor for reading allows, and what needs one for writing. */
+#define BDEV_READ_TYPES                                                                                                \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE))
+#define BDEV_WRITE_TYPES                                                                                               \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                                 \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) |                     \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY) | NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET) |                                  \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME_ADMIN))
+
+/* What the layer can make of reads and writes. */
+#define BDEV_EMULATED_TYPES                                                                                            \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE) |                               \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY))
 
 struct bdev_registry {
 	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
 	struct list devices; /* in order of creation */
 	struct list leaving; /* deleted, and not gone yet */
+	struct bdev_names names; /* of devices */
+	struct list cursors;	 /* of nvio_bdev_for_each() */
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
 	uint64_t last_serial;
 	pthread_mutex_t event_lock; /* recursive, outside of all others: events of roaming descriptors, one at a time; see bdev_desc_mute() */
+	uint64_t opened_ns, opened_ticks; /* immutable; the same moment by both clocks */
+	_Atomic uint64_t ns_per_tick;	  /* times 2^32, of histograms; set before there are any */
 };
 
 struct nvio_bdev {
@@ -44,12 +65,19 @@ struct nvio_bdev {
 	uint64_t block_mask;						     /* immutable */
 	int (*submit)(void *device, void *channel, struct nvio_bdev_io *io); /* immutable */
 	void *device;							     /* immutable; the module's */
-	_Atomic bool has_write_zeroes; /* false for good once the device turns out not to have it */
-	uint32_t block_size;	       /* immutable */
-	uint32_t io_types;	       /* immutable; NVIO_BDEV_CAN() of what the module takes */
-	uint32_t forwards;	       /* immutable */
-	bool volatile_cache;	       /* immutable */
-	bool read_only;		       /* immutable */
+	_Atomic uint32_t native; /* NVIO_BDEV_CAN() of what the module takes; what it turns out not to have goes for good */
+	uint32_t block_size;	 /* immutable */
+	uint32_t io_types;	 /* immutable; NVIO_BDEV_CAN() of what is native or emulated */
+	uint32_t forwards;	 /* immutable */
+	bool volatile_cache;	 /* immutable */
+	bool read_only;		 /* immutable */
+
+	/* What the module can take at once, as masks and largest values; all immutable. */
+	uint32_t max_io_bytes;
+	uint32_t max_iovcnt;
+	uint64_t boundary_mask; /* UINT64_MAX: no boundary */
+	uintptr_t buf_mask;
+	uint32_t gates; /* that the device's limits close on each channel */
 
 	_Atomic bool removed;
 	_Atomic uint64_t num_blocks;
@@ -57,16 +85,26 @@ struct nvio_bdev {
 	const struct nvio_bdev_module *module;	     /* immutable */
 	char *name;				     /* immutable */
 	uint8_t uuid[16];			     /* immutable */
-	_Atomic(char *) aliases[BDEV_MAX_ALIASES];   /* added under the registry lock, never taken back */
+	_Atomic(struct bdev_alias *) aliases[BDEV_MAX_ALIASES]; /* added under the registry lock, never taken back */
+	struct bdev_name by_name, by_uuid;			/* registry lock */
 	uint64_t serial;			     /* immutable; in order of creation */
 	struct list link;			     /* registry lock; in devices or leaving */
 	struct list descs;			     /* registry lock; those open */
 	struct list channels;			     /* registry lock */
 	struct nvio_bdev_desc *claimed_by;	     /* registry lock */
+	uint32_t pins; /* registry lock; of those who look at it without a descriptor: it is not destroyed yet */
 	uint64_t slots_used[BDEV_MAX_CHANNELS / 64]; /* registry lock; see bdev_channel.slot */
 	pthread_mutex_t resize_lock; /* one resize at a time, and no new channel meanwhile; outside of the
 					registry lock */
 	struct nvio_io_device_ops channel_ops; /* immutable */
+
+	/* What is known of its I/O; stat.h. Registry lock. */
+	struct list walks;
+	uint64_t walk_bits;
+	struct bdev_stat *past;			/* NVIO_BDEV_IO_TYPES; what channels that have ended have counted. Immutable */
+	struct nvio_histogram *past_histograms; /* the same; NULL: there are to be none */
+	uint64_t counted_since_ns;		/* by clock_monotonic_ns() */
+	uint64_t sample_period_us;		/* 0: no sampling */
 
 	/* The deletion. */
 	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
@@ -102,6 +140,8 @@ struct nvio_bdev_desc {
 /* Why a submit on a channel does not go straight to the module: bits of bdev_channel.gates. */
 enum {
 	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
+	BDEV_GATE_LIMITS = 1 << 1,  /* the module cannot take everything at once: piece.c */
+	BDEV_GATE_TIMED = 1 << 2,   /* there are histograms: observe.c */
 };
 
 /*
@@ -128,6 +168,11 @@ struct bdev_stat {
 	uint64_t max_ticks;
 };
 
+/* Queue depths that were seen. */
+struct bdev_samples {
+	uint64_t count, sum, max;
+};
+
 /* Context of the nvio_channel; the module's own follows behind it. Own thread. */
 struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
@@ -139,6 +184,18 @@ struct bdev_channel {
 	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
 	struct op_queue waiting; /* the module had no room; in order */
+
+	/* What is watched: observe.c. */
+	struct nvio_histogram *histograms; /* NVIO_BDEV_IO_TYPES, or NULL */
+	struct bdev_samples samples;
+	uint64_t sample_period_us;
+	struct nvio_timer sample_timer;
+	uint64_t walked; /* registry lock; which walks have been here: stat.h */
+
+	/* What is done in pieces: piece.c. */
+	struct bdev_pool *pool;	   /* NULL: not needed so far */
+	struct op_queue unissued;  /* I/Os of which pieces are still to be handed out; in order */
+	bool pumping;		   /* bdev_pieces_pump() is at it */
 
 	/* Of a module that forwards: forward.c. */
 	struct bdev_frame *free_frames;
@@ -160,14 +217,14 @@ struct bdev_channel {
 
 /* nvio_bdev_io.state */
 enum {
-	BDEV_IO_WAITING = 1 << 0, /* in bdev_channel.waiting */
-	BDEV_IO_NATIVE_ZEROES =
-		1 << 1, /* WRITE_ZEROES that the module has; -EOPNOTSUPP turns it into the next */
-	BDEV_IO_EMULATED_ZEROES = 1 << 2, /* zeros are being written, piece by piece */
-	BDEV_IO_STEPPING = 1 << 3,	  /* of these: inside submit */
-	BDEV_IO_STEPPED = 1 << 4,	  /* of these: the piece ended inside submit */
-	BDEV_IO_DEADLINE = 1 << 5,	  /* deadline_ns is set */
-	BDEV_IO_FORWARDED = 1 << 6,	  /* it came from a device above, which `frame` tells */
+	BDEV_IO_WAITING = 1 << 0,   /* in bdev_channel.waiting */
+	BDEV_IO_NATIVE = 1 << 1,    /* the module should have it; when it answers -EOPNOTSUPP, the layer does it */
+	BDEV_IO_PIECES = 1 << 2,    /* it is being done in pieces */
+	BDEV_IO_UNISSUED = 1 << 3,  /* in bdev_channel.unissued */
+	BDEV_IO_PIECE = 1 << 4,	    /* it is a piece of another one */
+	BDEV_IO_DEADLINE = 1 << 5,  /* deadline_ns is set */
+	BDEV_IO_FORWARDED = 1 << 6, /* it came from a device above, which `frame` tells */
+	BDEV_IO_TIMED = 1 << 7,	    /* its latency goes into a histogram */
 };
 
 nvio_static_assert(
@@ -237,7 +294,7 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 	thread_end_op(ch->thread, op, status);
 }
 
-/* The same where more than the module has a say: a deadline, a write zeroes that is being emulated. io.c */
+/* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
 
 /* nvio_bdev_io_done() for modules in this library. */
@@ -258,11 +315,21 @@ void bdev_feeders_ready(struct bdev_channel *ch);
 /* As bdev_io_end(), for what did not go through without a frame. */
 void bdev_io_end_apart(struct nvio_bdev_io *io, int status);
 
-/* io.c: takes it, waits for room, or ends with the error. */
+/* io.c: takes it, waits for room, or ends with the error. 0 */
 int bdev_io_hand_over(struct nvio_bdev_io *io);
+/*
+ * io.c: the same, behind all gates but those of the module's own (room and limits): whatever holds I/O back lets it go by this.
+ */
+int bdev_io_start(struct nvio_bdev_io *io);
+/* io.c: words for messages */
+const char *bdev_type_name(unsigned type);
 
 /* Puts the I/O at the end of the waiting queue. channel.c */
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io);
+/* Takes it out of there and ends it. channel.c */
+void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status);
+/* Has the deadlines of what waits looked at no later than then. channel.c */
+void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns);
 extern const struct pollable_ops bdev_channel_pollable;
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size);
 static inline struct bdev_channel *bdev_channel_of(void *module)
@@ -270,19 +337,21 @@ static inline struct bdev_channel *bdev_channel_of(void *module)
 	return container_of((unsigned char *)module, struct bdev_channel, module);
 }
 
-/* zeroes.c: begins, or goes on with, writing zeros over io->offset and io->rest. */
-void bdev_zeroes_begin(struct nvio_bdev_io *io);
-/* A piece has ended. -EINPROGRESS: it goes on; else the status. */
-int bdev_zeroes_next(struct nvio_bdev_io *io, int status);
-
 /* registry.c; with the registry lock held */
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name);
-bool bdev_is_named(const struct nvio_bdev *bdev, const char *name);
+/* Nobody finds it any more. */
+void bdev_unlist(struct bdev_registry *reg, struct nvio_bdev *bdev);
 int bdev_name_check(const char *what, const char *name);
 
 /* device.c */
 void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
+/* With the registry lock held: whether nothing keeps a deleted device any more. */
+bool bdev_is_unused(const struct nvio_bdev *bdev);
+void bdev_unpin(struct nvio_bdev *bdev);
+
+/* observe.c: the latency of an I/O that ends now. */
+void bdev_histogram_count(struct bdev_channel *ch, const struct nvio_bdev_io *io);
 
 /*
  * device.c: nvio_bdev_delete() and nvio_bdev_resize() of the device `name` whose module's context is `device`, and of no other that has

@@ -6,11 +6,6 @@
 #include "bdev/bdev.h"
 #include <nvio/error.h>
 
-#define READ_TYPES (NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH))
-#define WRITE_TYPES                                                                                          \
-	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                      \
-		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP))
-
 /* With the registry lock held. 0, or why the device cannot be opened like this. */
 static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t flags)
 {
@@ -22,7 +17,7 @@ static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t f
 		return fail(-EROFS, "bdev: open: %s is read-only; open it without NVIO_BDEV_WRITE", name);
 	if (bdev->claimed_by)
 		return fail(-EPERM,
-			"bdev: open: %s is claimed by a device that builds on it; delete that one first",
+			"bdev: open: %s is claimed for exclusive use, perhaps by a device that builds on it; delete that one first",
 			name);
 	return 0;
 }
@@ -56,7 +51,7 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 	rc = open_check(bdev, name, flags);
 	if (!rc) {
 		desc->bdev = bdev;
-		desc->io_types = bdev->io_types & (READ_TYPES | (desc->writable ? WRITE_TYPES : 0));
+		desc->io_types = bdev->io_types & (BDEV_READ_TYPES | (desc->writable ? BDEV_WRITE_TYPES : 0));
 		list_push_back(&bdev->descs, &desc->link);
 	}
 	pthread_mutex_unlock(&reg->lock);
@@ -178,7 +173,7 @@ void bdev_desc_close(struct nvio_bdev_desc *desc)
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)
 		bdev->claimed_by = NULL;
-	last = bdev->channels_gone && list_empty(&bdev->descs);
+	last = bdev_is_unused(bdev);
 	kept = desc->event_sent;
 	desc->closed = true;
 	pthread_mutex_unlock(&reg->lock);

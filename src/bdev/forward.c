@@ -71,7 +71,17 @@ static ALWAYS_INLINE bool fits(const struct nvio_bdev_io *io, const struct nvio_
 		return false;
 	if (unlikely(type & RANGELESS))
 		return size;
+	if (unlikely(io->type == NVIO_BDEV_IO_COPY) && io->src + offset - io->offset > size - io->len)
+		return false;
 	return likely(io->len <= size && offset <= size - io->len);
+}
+
+/* Both ends of a copy move together. */
+static void move(struct nvio_bdev_io *io, uint64_t offset)
+{
+	if (io->type == NVIO_BDEV_IO_COPY)
+		io->src += offset - io->offset;
+	io->offset = offset;
 }
 
 /* With a frame: it is an I/O of the channel below, with all that is to be seen to there, and comes back. */
@@ -98,7 +108,7 @@ static NOINLINE int forward_framed(struct nvio_bdev_io *io, struct nvio_bdev_des
 	io->frame = f;
 	io->desc = below;
 	io->channel = ch;
-	io->offset = offset;
+	move(io, offset);
 	/* The deadline goes along: it may have to wait there, too. */
 	io->state = BDEV_IO_FORWARDED | (io->state & BDEV_IO_DEADLINE);
 	io->begun = bdev_begun(ch);
@@ -135,7 +145,8 @@ int nvio_bdev_io_forward(struct nvio_bdev_io *io, struct nvio_bdev_desc *below, 
 		return refuse(io, below, handle, offset);
 	if (unlikely(upper->feeds != ch))
 		start_feeding(upper, ch);
-	if (unlikely(upper->feeds != ch || ch->gates | io->state))
+	/* Reads and writes go through: what else a module may lack is for the layer to decide. */
+	if (unlikely(upper->feeds != ch || ch->gates | io->state | (io->type & ~NVIO_BDEV_IO_WRITE)))
 		return forward_framed(io, below, ch, offset);
 	bdev = ch->bdev;
 	before = io->offset;
@@ -185,7 +196,7 @@ void bdev_io_return(struct nvio_bdev_io *io, int status)
 	io->frame = f->next;
 	io->channel = upper;
 	io->desc = f->desc;
-	io->offset = f->offset;
+	move(io, f->offset);
 	io->begun = f->begun;
 	io->state = f->state;
 	io->deadline_ns = f->deadline_ns;
