@@ -237,8 +237,9 @@ NVIO_EXPORT int nvio_os_thread_wait(struct nvio_os_thread *os, struct nvio_op *o
 /*
  * Waits until it is finished, frees `os`, and returns what fn returned; if that is negative, nvio_errmsg()
  * has the words of the failed thread's last failure. Where an nvio_thread is current it is polled meanwhile,
- * inside a coroutine that suspends, elsewhere the OS thread sleeps. -EDEADLK: it is the calling one; `os` is
- * left as it was. Once; any other thread.
+ * inside a coroutine that suspends, elsewhere the OS thread sleeps. A cancelled coroutine waits on (one that
+ * is to heed it waits with nvio_os_thread_wait() first). -EDEADLK: it is the calling one; `os` is left as it
+ * was. Once; any other thread.
  */
 NVIO_EXPORT int nvio_os_thread_join(struct nvio_os_thread *os);
 
@@ -256,6 +257,18 @@ NVIO_EXPORT void nvio_os_thread_detach(struct nvio_os_thread *os);
 typedef int (*nvio_poller_fn)(void *arg);
 NVIO_EXPORT int nvio_poller_register(struct nvio_thread *thread, const char *name, nvio_poller_fn fn, void *arg,
 	uint64_t period_us, struct nvio_poller **poller);
+
+/*
+ * Lets an untimed poller sleep: when its fn has found nothing `idle_polls` times in a row (0: after each
+ * time), it is not called any more until `fd` is readable, so that the thread may sleep; then it goes on as
+ * before. `fd` must be readable for as long as fn would find something (fn consumes the event), or become so
+ * again. Pausing takes it away from the descriptor, resuming makes it spin anew: do that when something was
+ * begun that fn is to look after. Where the descriptor cannot be watched it spins on. `fd` -1: no more of
+ * this. Remove (by -1, or by unregistering) before closing fd. 0; -EINVAL a timed poller; -EBADF fd below -1; -ENOMEM.
+ * Thread: the nvio_thread's own.
+ */
+NVIO_EXPORT int nvio_poller_sleep_on(struct nvio_poller *poller, int fd, uint32_t idle_polls);
+
 NVIO_EXPORT void nvio_poller_unregister(struct nvio_poller *poller);
 NVIO_EXPORT void nvio_poller_pause(struct nvio_poller *poller);
 NVIO_EXPORT void nvio_poller_resume(struct nvio_poller *poller);

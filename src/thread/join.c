@@ -65,17 +65,21 @@ static int value_of(const struct nvio_os_thread *os)
 
 int nvio_os_thread_join(struct nvio_os_thread *os)
 {
-	struct nvio_op op = NVIO_OP(NULL);
 	int rc;
 
 	if (pthread_equal(os->os, pthread_self()))
 		return fail(-EDEADLK, "thread: join: %s: an OS thread cannot join itself",
 			nvio_thread_handle_name(os->handle));
-	rc = nvio_os_thread_wait(os, &op);
-	if (rc)
-		return rc;
-	while (nvio_op_pending(&op))
-		nvio_wait(&op);
+	/* Again where the waiting coroutine is cancelled: half a join there is none. */
+	while (!os_thread_reached(os, OS_FINISHED)) {
+		struct nvio_op op = NVIO_OP(NULL);
+
+		rc = nvio_os_thread_wait(os, &op);
+		if (rc)
+			return rc;
+		while (nvio_op_pending(&op))
+			nvio_wait(&op);
+	}
 	pthread_join(os->os, NULL); /* it is past all but its return */
 	rc = value_of(os);
 	forget_env(os);

@@ -41,6 +41,8 @@ static void poller_free(struct nvio_poller *p)
 	list_remove(&p->in_all);
 	pthread_mutex_unlock(&p->thread->pollers_lock);
 	list_remove(&p->link);
+	if (p->sleep)
+		poller_sleep_free(p);
 	if (p->period_ns) {
 		timer_remove(&p->thread->timers, &p->timer);
 		timer_unreserve(&p->thread->timers);
@@ -156,6 +158,8 @@ void nvio_poller_unregister(struct nvio_poller *p)
 		return;
 	check_own(p->thread, "nvio_poller_unregister");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	deactivate(p, POLLER_GONE);
 }
 
@@ -163,6 +167,8 @@ void nvio_poller_pause(struct nvio_poller *p)
 {
 	check_own(p->thread, "nvio_poller_pause");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	if (!(p->flags & POLLER_PAUSED))
 		deactivate(p, POLLER_PAUSED);
 }
@@ -173,6 +179,8 @@ void nvio_poller_resume(struct nvio_poller *p)
 
 	check_own(p->thread, "nvio_poller_resume");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	if (!(p->flags & POLLER_PAUSED))
 		return;
 	p->flags &= ~POLLER_PAUSED;

@@ -21,6 +21,7 @@ struct nvio_poller {
 	struct nvio_timer timer;
 	_Atomic uint64_t busy; /* as runs */
 	_Atomic bool paused;   /* as runs; what flags say, for statistics */
+	struct poller_sleep *sleep;  /* poller_sleep.c; NULL: it never sleeps */
 	struct list in_all;	     /* the thread's pollers_lock */
 	char name[32];		     /* immutable */
 };
@@ -36,6 +37,10 @@ void poller_settle(struct nvio_poller *p) COLD;
 
 /* Moves the pollers that became active since the last poll into the list. */
 void poller_admit(struct nvio_thread *t);
+
+/* poller_sleep.c: its descriptor is not watched any more; the caller pauses, resumes or frees it. */
+void poller_sleep_ends(struct nvio_poller *p);
+void poller_sleep_free(struct nvio_poller *p);
 
 /* Frees all of the thread's pollers. */
 void poller_free_all(struct nvio_thread *t);
