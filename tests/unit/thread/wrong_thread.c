@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checked builds report a call on the wrong OS thread with the names of both nvio_threads. */
+/* Row T10: checked builds report a call on the wrong OS thread with the names of both nvio_threads. */
 #include "tests/unit/thread/rig.h"
 
 #include <fcntl.h>
@@ -16,6 +16,12 @@ enum call {
 	CALL_TIMEOUT,
 	CALL_FD,
 	CALL_PUT,
+	CALL_CTX,
+	CALL_IS_IDLE,
+	CALL_HAS_ACTIVE,
+	CALL_HAS_POLLERS,
+	CALL_CANCEL_CALL,
+	CALL_CANCEL_WALK,
 	CALLS,
 };
 
@@ -31,6 +37,12 @@ static const char *const names[CALLS] = {
 	"nvio_thread_timeout_ms",
 	"nvio_thread_fd",
 	"nvio_channel_put",
+	"nvio_channel_ctx",
+	"nvio_thread_is_idle",
+	"nvio_thread_has_active_pollers",
+	"nvio_thread_has_pollers",
+	"nvio_cancel",
+	"nvio_cancel",
 };
 
 struct scene {
@@ -39,6 +51,7 @@ struct scene {
 	struct nvio_poller *p;
 	struct nvio_timer timer;
 	struct nvio_channel *ch;
+	struct nvio_op op, walk;
 	enum call call;
 	int err; /* where standard error goes */
 	atomic_bool attached;
@@ -60,6 +73,11 @@ static int nothing(void *arg)
 	return 0;
 }
 
+static int visit_nothing(struct nvio_channel *ch, void *arg)
+{
+	return 0;
+}
+
 static void make_call(struct scene *s)
 {
 	switch (s->call) {
@@ -74,6 +92,12 @@ static void make_call(struct scene *s)
 	case CALL_TIMEOUT: nvio_thread_timeout_ms(s->theirs); break;
 	case CALL_FD: nvio_thread_fd(s->theirs); break;
 	case CALL_PUT: nvio_channel_put(s->ch); break;
+	case CALL_CTX: nvio_channel_ctx(s->ch); break;
+	case CALL_IS_IDLE: nvio_thread_is_idle(s->theirs); break;
+	case CALL_HAS_ACTIVE: nvio_thread_has_active_pollers(s->theirs); break;
+	case CALL_HAS_POLLERS: nvio_thread_has_pollers(s->theirs); break;
+	case CALL_CANCEL_CALL: nvio_cancel(&s->op); break;
+	case CALL_CANCEL_WALK: nvio_cancel(&s->walk); break;
 	case CALLS: break;
 	}
 }
@@ -104,7 +128,8 @@ static int play(void *arg)
 	nvio_thread_attach(s->theirs);
 	if (nvio_poller_register(s->theirs, "p", nothing, NULL, 0, &s->p) ||
 		nvio_timer_start(s->theirs, &s->timer, 1000) || nvio_io_device_register(s->env, s, &ops) ||
-		nvio_channel_get(s->env, s, &s->ch))
+		nvio_channel_get(s->env, s, &s->ch) || nvio_thread_call(s->mine, nothing, NULL, &s->op) ||
+		nvio_channel_for_each(s->env, s, visit_nothing, NULL, &s->walk))
 		return 1;
 	nvio_thread_detach(s->theirs);
 	if (pthread_create(&os, NULL, attach_and_stay, s))
