@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices on devices: I/O that travels down and comes back, claims, removal and resizing from below. B1, B4. */
-#include "support.h"
+#include "stack.h"
 
-#define BLOCK  512u
-#define BLOCKS 4096u
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
 
 static void make_passthru(struct fixture *f, const char *name, const char *base)
 {
@@ -109,6 +111,436 @@ static void an_environment_closes_whatever_stands_on_what(void **state)
 	assert_ok(nvio_bdev_delete(f->env, "p1", &op));
 }
 
+/* All that a stack may be made of, as deep as text can make it; and what is seen at the bottom is what was meant. */
+static void a_stack_may_be_deep_and_mixed(void **state)
+{
+	static unsigned char out[1 << 20], in[1 << 20];
+	struct fixture *f = *state;
+	struct disk top, bottom;
+
+	make(f, "passthru?name=top:delay:error:passthru:split?count=1:delay:error:passthru:delay:error:split?count=1:passthru:error:"
+		"passthru:passthru:malloc:2M?name=m");
+	top = disk_open(f, "top", NVIO_BDEV_WRITE);
+	bottom = disk_open(f, "m", NVIO_BDEV_READ);
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = (unsigned char)(i * 11 + (i >> 9));
+	assert_ok(do_write(&top, out, BLOCK, sizeof(out)));
+	assert_ok(do_read(&bottom, in, BLOCK, sizeof(in)));
+	assert_memory_equal(in, out, sizeof(in));
+	memset(in, 0, sizeof(in));
+	assert_ok(do_read(&top, in, BLOCK, sizeof(in)));
+	assert_memory_equal(in, out, sizeof(in));
+	disk_close(&top);
+	disk_close(&bottom);
+}
+
+/* Written by the top device, piece by piece, since nothing below has it. */
+static void zeros_are_written_where_the_bottom_lacks_write_zeroes(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_op op = NVIO_OP(NULL);
+	struct disk top;
+
+	make_slow(f, "s", 0);
+	slow.at_once = true;
+	make(f, "passthru?name=top:error:delay:bdev:s");
+	top = disk_open(f, "top", NVIO_BDEV_WRITE);
+	assert_ok(nvio_await(nvio_bdev_write_zeroes(top.desc, top.ch, BLOCK, (BLOCKS - 1) * BLOCK, &op), &op));
+	assert_int_equal(slow.by_type[NVIO_BDEV_IO_WRITE_ZEROES], 0);
+	assert_in_range(slow.by_type[NVIO_BDEV_IO_WRITE], 1, BLOCKS);
+	assert_int_equal(slow.order[0], BLOCK);
+	assert_int_equal(nvio_bdev_unmap(top.desc, top.ch, 0, BLOCK, &op), -EOPNOTSUPP);
+	disk_close(&top);
+}
+
+#define MANY 1500u
+
+static struct nvio_op ops[MANY];
+static unsigned char bufs[MANY][BLOCK];
+
+/* More I/O than all frames together, over a bottom with room for three: in order, and to the last one. */
+static void without_room_below_all_wait_in_order(void **state)
+{
+	static const char *const texts[] = { "passthru?name=top:bdev:s", "passthru?name=top:passthru:passthru:bdev:s",
+		"split?name=top&count=1:error:delay:passthru:bdev:s" };
+	struct fixture *f;
+
+	for (size_t t = 0; t < ARRAY_SIZE(texts); t++) {
+		struct disk top;
+
+		f = *state;
+		make_slow(f, "s", 0);
+		slow.room = 3;
+		make(f, texts[t]);
+		top = disk_open(f, t == 2 ? "topp0" : "top", NVIO_BDEV_WRITE);
+		for (unsigned i = 0; i < MANY; i++)
+			start_write(&top, &ops[i], bufs[i], (uint64_t)i * BLOCK, BLOCK);
+		for (unsigned i = 0; i < MANY && slow.count; i++) {
+			poll_some(f);
+			slow_let_go(1 + i % 3, 0);
+		}
+		poll_some(f);
+		for (unsigned i = 0; i < MANY; i++) {
+			assert_ok(ops[i].status);
+			assert_int_equal(slow.order[i], (uint64_t)i * BLOCK);
+		}
+		disk_close(&top);
+		fixture_teardown(state);
+		fixture_setup(state);
+	}
+}
+
+/* Those who come through a stack, and those who use the bottom themselves, wait for the same room. */
+static void above_and_below_share_the_room(void **state)
+{
+	struct fixture *f = *state;
+	struct disk top, direct;
+
+	make_slow(f, "s", 0);
+	slow.room = 0;
+	make(f, "passthru?name=top:bdev:s");
+	top = disk_open(f, "top", NVIO_BDEV_WRITE);
+	direct = disk_open(f, "s", NVIO_BDEV_READ);
+	start_read(&top, &ops[0], bufs[0], 0, BLOCK);
+	start_read(&direct, &ops[1], bufs[1], BLOCK, BLOCK);
+	start_read(&top, &ops[2], bufs[2], 2 * BLOCK, BLOCK);
+	slow.at_once = true;
+	/* The one call that the module owes. */
+	nvio_bdev_channel_ready(slow.channel);
+	poll_some(f);
+	for (unsigned i = 0; i < 3; i++)
+		assert_ok(ops[i].status);
+	start_read(&top, &ops[0], bufs[0], 0, BLOCK);
+	poll_some(f);
+	assert_ok(ops[0].status);
+	disk_close(&top);
+	disk_close(&direct);
+}
+
+static void what_waits_below_can_be_cancelled_and_has_its_deadline(void **state)
+{
+	static const char *const texts[] = { "passthru?name=top:bdev:s", "passthru?name=top:error:passthru:bdev:s" };
+
+	for (size_t t = 0; t < ARRAY_SIZE(texts); t++) {
+		struct fixture *f = *state;
+		struct disk top;
+
+		make_slow(f, "s", 0);
+		slow.room = 1;
+		make(f, texts[t]);
+		top = disk_open(f, "top", NVIO_BDEV_WRITE);
+		for (unsigned i = 0; i < 4; i++) {
+			ops[i] = (struct nvio_op)NVIO_OP(NULL);
+			ops[i].timeout_us = i == 2 || i == 0 ? 1000 : 0;
+			assert_ok(nvio_bdev_read(top.desc, top.ch, bufs[i], i * BLOCK, BLOCK, &ops[i]));
+		}
+		assert_int_equal(nvio_cancel(&ops[0]), -EOPNOTSUPP);
+		assert_ok(nvio_cancel(&ops[1]));
+		poll_some(f);
+		assert_int_equal(ops[1].status, -ECANCELED);
+		advance_us(f, 1000);
+		/* The one that waits; what the module has, it finishes first. */
+		assert_int_equal(ops[2].status, -ETIMEDOUT);
+		assert_true(nvio_op_pending(&ops[0]));
+		slow_let_go(1, 0);
+		poll_some(f);
+		assert_int_equal(ops[0].status, -ETIMEDOUT);
+		assert_true(nvio_op_pending(&ops[3]));
+		slow_let_go(1, 0);
+		poll_some(f);
+		assert_ok(ops[3].status);
+		disk_close(&top);
+		fixture_teardown(state);
+		clocked_setup(state);
+	}
+}
+
+static void an_environment_closes_stacks_that_hold_io(void **state)
+{
+	struct fixture *f = *state;
+	struct disk d[4];
+
+	make(f, "passthru?name=a:delay?avg_read=3600000000:malloc:2M");
+	make(f, "split?name=b&count=2:passthru:error?kind=pend:malloc:2M");
+	make(f, "delay?name=c&avg_read=3600000000:error?kind=no_memory&us=3600000000:malloc:2M");
+	d[0] = disk_open(f, "a", NVIO_BDEV_WRITE);
+	d[1] = disk_open(f, "bp0", NVIO_BDEV_WRITE);
+	d[2] = disk_open(f, "bp1", NVIO_BDEV_WRITE);
+	d[3] = disk_open(f, "c", NVIO_BDEV_WRITE);
+	for (unsigned i = 0; i < 400; i++)
+		start_read(&d[i % 4], &ops[i], bufs[i], 0, BLOCK);
+	poll_some(f);
+	for (unsigned i = 0; i < 400; i++)
+		assert_true(nvio_op_pending(&ops[i]));
+	/* The teardown closes; it would hang if anything did. */
+}
+
+struct other {
+	struct fixture f;
+	void (*run)(struct fixture *f);
+};
+
+static void *other_main(void *arg)
+{
+	struct other *o = arg;
+
+	assert_ok(nvio_thread_create(o->f.env, NULL, &o->f.thread));
+	assert_ok(nvio_thread_attach(o->f.thread));
+	o->run(&o->f);
+	assert_ok(nvio_thread_detach(o->f.thread));
+	assert_ok(nvio_thread_destroy(o->f.thread));
+	return NULL;
+}
+
+/* Runs it on a thread of its own, which is gone then. */
+static void elsewhere(struct fixture *f, void (*run)(struct fixture *f))
+{
+	struct other o = { .f = *f, .run = run };
+	pthread_t thread;
+
+	assert_ok(pthread_create(&thread, NULL, other_main, &o));
+	assert_ok(pthread_join(thread, NULL));
+}
+
+static bool is_there(struct fixture *f, const char *name, uint64_t *blocks)
+{
+	struct nvio_bdev_desc *desc;
+
+	if (nvio_bdev_open(f->env, name, 0, &desc))
+		return false;
+	if (blocks)
+		*blocks = nvio_bdev_num_blocks(nvio_bdev_desc_bdev(desc));
+	assert_ok(nvio_bdev_close(desc));
+	return true;
+}
+
+static void make_stacks(struct fixture *f)
+{
+	make(f, "passthru?name=p:delay?name=d:error?name=e:bdev:m");
+	make(f, "split?name=s&count=2:bdev:m2");
+}
+
+static void the_thread_that_made_a_stack_may_be_gone(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t blocks;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	make_malloc(f, "m2", BLOCK, BLOCKS);
+	elsewhere(f, make_stacks);
+	assert_ok(nvio_bdev_resize(f->env, "m", BLOCKS / 2));
+	assert_ok(nvio_bdev_resize(f->env, "m2", BLOCKS / 4));
+	poll_some(f);
+	assert_true(is_there(f, "p", &blocks));
+	assert_int_equal(blocks, BLOCKS / 2);
+	assert_true(is_there(f, "sp0", &blocks));
+	assert_int_equal(blocks, BLOCKS / 4);
+	assert_false(is_there(f, "sp1", NULL));
+	delete_device(f, "m");
+	delete_device(f, "m2");
+	poll_some(f);
+	assert_false(is_there(f, "p", NULL) || is_there(f, "d", NULL) || is_there(f, "e", NULL) || is_there(f, "sp0", NULL));
+}
+
+static void delete_stacks(struct fixture *f)
+{
+	delete_device(f, "p");
+	delete_device(f, "sp1");
+	delete_device(f, "sp0");
+}
+
+static void delete_d(struct fixture *f)
+{
+	delete_device(f, "d");
+}
+
+static void another_thread_may_delete_what_one_has_made(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_desc *desc;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	make_malloc(f, "m2", BLOCK, BLOCKS);
+	make_stacks(f);
+	elsewhere(f, delete_stacks);
+	/* The bases are given back on the thread that opened them. */
+	poll_some(f);
+	assert_ok(nvio_bdev_open(f->env, "d", NVIO_BDEV_WRITE, &desc));
+	assert_ok(nvio_bdev_close(desc));
+	assert_ok(nvio_bdev_open(f->env, "m2", NVIO_BDEV_WRITE, &desc));
+	assert_ok(nvio_bdev_close(desc));
+	/* The threads that made and that deleted are both gone. */
+	elsewhere(f, delete_d);
+	poll_some(f);
+	delete_device(f, "m");
+	poll_some(f);
+	assert_false(is_there(f, "e", NULL));
+}
+
+/* As for parts of a split: whoever has taken over the name is not the one that stands on the base. */
+static void another_device_of_the_same_name_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_op op = NVIO_OP(NULL), base_op = NVIO_OP(NULL);
+	struct disk top;
+	uint64_t blocks;
+
+	make(f, "passthru?name=p:malloc:2M?name=m");
+	top = disk_open(f, "p", NVIO_BDEV_WRITE);
+	assert_ok(nvio_bdev_delete(f->env, "p", &op));
+	make_malloc(f, "p", BLOCK, 77);
+	assert_ok(nvio_bdev_resize(f->env, "m", 50));
+	poll_some(f);
+	assert_ok(nvio_bdev_delete(f->env, "m", &base_op));
+	poll_some(f);
+	assert_true(is_there(f, "p", &blocks));
+	assert_int_equal(blocks, 77);
+	disk_close(&top);
+	assert_ok(nvio_wait(&op));
+	assert_ok(nvio_wait(&base_op));
+}
+
+/* ---- several threads at once ---- */
+
+#define THREADS 8u
+
+struct busy {
+	struct fixture f;
+	const char *name;
+	pthread_t thread;
+	_Atomic unsigned rounds;
+	bool removed;
+};
+
+/* cmocka's assertions are for the test's own thread. */
+static void must(bool truth)
+{
+	if (!truth) {
+		fprintf(stderr, "# %s\n", nvio_errmsg());
+		abort();
+	}
+}
+
+static void removed_event(struct nvio_bdev_desc *desc, enum nvio_bdev_event event, void *arg)
+{
+	((struct busy *)arg)->removed |= event == NVIO_BDEV_REMOVED;
+}
+
+/* Keeps 16 I/Os in flight until the device is taken away; each ends once. */
+static void *busy_main(void *arg)
+{
+	struct busy *b = arg;
+	struct nvio_op own[16];
+	unsigned char buf[16][BLOCK];
+	unsigned flying = 0;
+	struct disk d;
+
+	must(!nvio_thread_create(b->f.env, NULL, &b->f.thread));
+	must(!nvio_thread_attach(b->f.thread));
+	must(!nvio_bdev_open(b->f.env, b->name, NVIO_BDEV_WRITE, &d.desc));
+	must(!nvio_bdev_channel(d.desc, &d.ch));
+	nvio_bdev_set_event_fn(d.desc, removed_event, b);
+	memset(own, 0, sizeof(own));
+	while (!b->removed || flying) {
+		flying = 0;
+		for (unsigned i = 0; i < 16; i++) {
+			if (nvio_op_pending(&own[i])) {
+				flying++;
+				continue;
+			}
+			if (b->removed)
+				continue;
+			own[i] = (struct nvio_op)NVIO_OP(NULL);
+			/* It may go at any moment. */
+			if (i % 2 ? nvio_bdev_read(d.desc, d.ch, buf[i], i * BLOCK, BLOCK, &own[i])
+				  : nvio_bdev_write(d.desc, d.ch, buf[i], i * BLOCK, BLOCK, &own[i]))
+				own[i].status = 0;
+			flying += nvio_op_pending(&own[i]);
+		}
+		atomic_fetch_add(&b->rounds, 1);
+		nvio_thread_poll(b->f.thread, 0);
+	}
+	nvio_channel_put(d.ch);
+	must(!nvio_bdev_close(d.desc));
+	must(!nvio_thread_detach(b->f.thread));
+	must(!nvio_thread_destroy(b->f.thread));
+	return NULL;
+}
+
+static void run_removal(struct fixture *f, const char *text, const char *victim, const char *const *names)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	static struct busy busy[THREADS];
+
+	make(f, text);
+	for (unsigned i = 0; i < THREADS; i++) {
+		busy[i] = (struct busy){ .f = *f, .name = names[i % 2] };
+		assert_ok(pthread_create(&busy[i].thread, NULL, busy_main, &busy[i]));
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		while (atomic_load(&busy[i].rounds) < 20)
+			nvio_thread_poll(f->thread, 0);
+	assert_ok(nvio_bdev_delete(f->env, victim, &op));
+	assert_ok(nvio_wait(&op));
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_ok(pthread_join(busy[i].thread, NULL));
+	poll_some(f);
+	assert_false(is_there(f, names[0], NULL));
+}
+
+/* At each level of a stack in turn, under eight threads that do not stop. */
+static void each_level_may_be_removed_under_several_threads(void **state)
+{
+	static const char *const tops[] = { "topp0", "topp1" }, *const plain[] = { "top", "top" };
+	static const char *const victims[] = { "m", "a", "b", "c" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(victims); i++) {
+		run_removal(*state, "split?count=2&name=top:passthru?name=a:delay?name=b&avg_read=50&p99_read=200:error?name=c:malloc:2M?name=m",
+			victims[i], tops);
+		fixture_teardown(state);
+		fixture_setup(state);
+		run_removal(*state, "passthru?name=top:passthru?name=a:passthru?name=b:passthru?name=c:null:2M?name=m", victims[i], plain);
+		fixture_teardown(state);
+		fixture_setup(state);
+	}
+}
+
+static void each_allocation_may_fail(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_passthru_opts o;
+	struct nvio_bdev_desc *desc;
+	struct nvio_channel *ch;
+	long left = -1;
+	int rc;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	nvio_bdev_passthru_opts_init(&o);
+	o.name = "p";
+	o.base = "m";
+	for (long n = 0; left < 0; n++) {
+		alloc_fail_after(n);
+		rc = nvio_bdev_passthru_create(f->env, &o);
+		left = alloc_fail_after(-1);
+		assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
+		if (rc) {
+			assert_ok(nvio_bdev_open(f->env, "m", NVIO_BDEV_WRITE, &desc));
+			assert_ok(nvio_bdev_close(desc));
+		}
+	}
+	assert_ok(nvio_bdev_open(f->env, "p", NVIO_BDEV_WRITE, &desc));
+	left = -1;
+	for (long n = 0; left < 0; n++) {
+		alloc_fail_after(n);
+		rc = nvio_bdev_channel(desc, &ch);
+		left = alloc_fail_after(-1);
+		assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
+		poll_some(f);
+	}
+	nvio_channel_put(ch);
+	assert_ok(nvio_bdev_close(desc));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -116,6 +548,17 @@ int main(void)
 		fixture_test(the_device_below_is_claimed),
 		fixture_test(removal_and_resizing_below_are_heard_above),
 		fixture_test(an_environment_closes_whatever_stands_on_what),
+		fixture_test(a_stack_may_be_deep_and_mixed),
+		fixture_test(zeros_are_written_where_the_bottom_lacks_write_zeroes),
+		fixture_test(without_room_below_all_wait_in_order),
+		fixture_test(above_and_below_share_the_room),
+		clocked_test(what_waits_below_can_be_cancelled_and_has_its_deadline),
+		fixture_test(an_environment_closes_stacks_that_hold_io),
+		fixture_test(the_thread_that_made_a_stack_may_be_gone),
+		fixture_test(another_thread_may_delete_what_one_has_made),
+		fixture_test(another_device_of_the_same_name_is_left_alone),
+		fixture_test(each_level_may_be_removed_under_several_threads),
+		fixture_test(each_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests_name("bdev stack", tests, NULL, NULL);
