@@ -407,6 +407,7 @@ static void another_device_of_the_same_name_is_left_alone(void **state)
 struct busy {
 	struct fixture f;
 	const char *name;
+	uint64_t first; /* its own blocks begin there */
 	pthread_t thread;
 	_Atomic unsigned rounds;
 	bool removed;
@@ -452,8 +453,8 @@ static void *busy_main(void *arg)
 				continue;
 			own[i] = (struct nvio_op)NVIO_OP(NULL);
 			/* It may go at any moment. */
-			if (i % 2 ? nvio_bdev_read(d.desc, d.ch, buf[i], i * BLOCK, BLOCK, &own[i])
-				  : nvio_bdev_write(d.desc, d.ch, buf[i], i * BLOCK, BLOCK, &own[i]))
+			if (i % 2 ? nvio_bdev_read(d.desc, d.ch, buf[i], (b->first + i) * BLOCK, BLOCK, &own[i])
+				  : nvio_bdev_write(d.desc, d.ch, buf[i], (b->first + i) * BLOCK, BLOCK, &own[i]))
 				own[i].status = 0;
 			flying += nvio_op_pending(&own[i]);
 		}
@@ -474,7 +475,7 @@ static void run_removal(struct fixture *f, const char *text, const char *victim,
 
 	make(f, text);
 	for (unsigned i = 0; i < THREADS; i++) {
-		busy[i] = (struct busy){ .f = *f, .name = names[i % 2] };
+		busy[i] = (struct busy){ .f = *f, .name = names[i % 2], .first = i * 16 };
 		assert_ok(pthread_create(&busy[i].thread, NULL, busy_main, &busy[i]));
 	}
 	for (unsigned i = 0; i < THREADS; i++)
