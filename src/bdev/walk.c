@@ -164,6 +164,10 @@ static int begin_walk(struct bdev_walk *walk, void (*begin)(struct bdev_walk *wa
 	rc = set_out(walk);
 	if (rc) {
 		close_walk(walk);
+		pthread_mutex_lock(&reg->lock);
+		if (walk->undo)
+			walk->undo(walk);
+		pthread_mutex_unlock(&reg->lock);
 		detach(walk);
 	}
 	return rc;
