@@ -17,6 +17,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "bdev/check.h"
 #include "bdev/names.h"
 #include "thread/thread.h"
 #include <nvio/bdev.h>
@@ -132,6 +133,8 @@ struct nvio_bdev_desc {
 	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
 	bool closed;	 /* registry lock */
 	bool muted;	 /* event lock */
+	void *opened_at; /* immutable; checked builds: the caller of nvio_bdev_open() */
+	char opener[32]; /* immutable; the opening thread's name */
 	nvio_bdev_event_fn event_fn; /* opening thread */
 	void *event_arg;	     /* opening thread */
 	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
@@ -183,6 +186,7 @@ struct bdev_channel {
 	uint64_t in_flight[2];	      /* by epoch: so that those from before a moment can be told from later ones */
 	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
+	uint32_t open[NVIO_BDEV_IO_TYPES]; /* checked builds: what of in_flight is of which type */
 	struct op_queue waiting; /* the module had no room; in order */
 
 	/* What is watched: observe.c. */
@@ -270,6 +274,8 @@ static ALWAYS_INLINE void bdev_io_account(
 	uint64_t ticks = cycles() - io->begun;
 
 	ch->in_flight[io->begun & 1]--;
+	if (NVIO_CHECKED)
+		ch->open[io->type]--;
 	stat->ops++;
 	stat->bytes += io->len;
 	stat->ticks += ticks;
@@ -288,6 +294,8 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
+	if (NVIO_CHECKED)
+		bdev_release_buffers(io);
 	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
@@ -300,6 +308,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
 /* nvio_bdev_io_done() for modules in this library. */
 static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
 {
+	if (NVIO_CHECKED)
+		bdev_check_done(io);
 	if (unlikely(io->state))
 		bdev_io_done_slow(io, status);
 	else

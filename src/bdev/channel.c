@@ -173,10 +173,8 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 {
 	struct bdev_registry *reg = bdev->env->bdevs;
 
+	bdev_check_ended(ch);
 	pthread_mutex_lock(&reg->lock);
-	/* The module has kept its word: all I/O of this channel has ended. */
-	list_for_each (l, &bdev->descs)
-		invariant(!list_entry(l, struct nvio_bdev_desc, link)->in_flight[ch->slot].n);
 	bdev_walk_leave(ch);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
