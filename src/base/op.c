@@ -16,7 +16,7 @@
  */
 #define IDLE_POLLS_BEFORE_YIELD 2000
 
-_Thread_local int (*op_wait_hook)(struct nvio_op *op);
+bool (*_Atomic op_suspend)(struct nvio_op *op);
 int (*_Atomic op_idle_poll)(void);
 
 static int idle_turn(void)
@@ -35,6 +35,21 @@ int op_idle(void)
 	return n;
 }
 
+void op_idle_count(unsigned *idle, bool worked)
+{
+	if (worked || idle_turn() > 0)
+		*idle = 0;
+	else if (++*idle >= IDLE_POLLS_BEFORE_YIELD)
+		sched_yield();
+}
+
+static bool suspended(struct nvio_op *op)
+{
+	bool (*suspend)(struct nvio_op *) = atomic_load_explicit(&op_suspend, memory_order_relaxed);
+
+	return suspend && suspend(op);
+}
+
 /* The owner has said why in words just before; hold on to them. */
 static COLD int wait_failed(const struct nvio_op *op, int rc)
 {
@@ -50,10 +65,9 @@ int nvio_wait(struct nvio_op *op)
 	int rc;
 
 	while (nvio_op_pending(op)) {
-		if (op_wait_hook)
-			rc = op_wait_hook(op);
-		else
-			rc = op->owner->ops->poll(op->owner);
+		if (suspended(op))
+			continue;
+		rc = op->owner->ops->poll(op->owner);
 		if (unlikely(rc < 0)) {
 			/*
 			 * An owner completes its ops before it fails; one that is still pending would pend
@@ -63,10 +77,7 @@ int nvio_wait(struct nvio_op *op)
 				return wait_failed(op, rc);
 			break;
 		}
-		if (rc || op_wait_hook || idle_turn() > 0)
-			idle = 0;
-		else if (++idle >= IDLE_POLLS_BEFORE_YIELD)
-			sched_yield();
+		op_idle_count(&idle, rc > 0);
 	}
 	if (unlikely(op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)
 		op->owner->ops->waited(op->owner, op);

@@ -11,6 +11,11 @@ static int channel_poll(struct nvio_pollable *p)
 	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
 }
 
+static struct nvio_thread *channels_thread(struct nvio_pollable *p)
+{
+	return container_of(p, struct bdev_channel, pollable)->thread;
+}
+
 /* Takes a waiting I/O out of the queue and ends it. */
 static void waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
 {
@@ -37,6 +42,7 @@ const struct pollable_ops bdev_channel_pollable = {
 	.name = "bdev channel",
 	.poll = channel_poll,
 	.cancel = channel_cancel,
+	.thread = channels_thread,
 };
 
 /* Has the timer run out no later than at `due_ns`. Without a timer a deadline is seen when the I/O gets its

@@ -28,8 +28,10 @@
 #define ATT_SOURCES  (1u << 3) /* there are event sources */
 #define ATT_LOOP     (1u << 4) /* a loop watches its descriptor that does not ask for the timeout: sleep.c */
 #define ATT_TIMERS   (1u << 5) /* there are timers that run */
+#define ATT_CO       (1u << 8) /* coroutines are ready, or wait for what must be polled: co_run() */
 
 struct event_source;
+struct co_sched;
 
 struct nvio_thread {
 	/* Hot. Own thread, but where said otherwise. */
@@ -41,6 +43,7 @@ struct nvio_thread {
 	struct list pollers; /* untimed, not paused; and those that run right now */
 	struct timer_heap timers;
 	struct msg_queue msgs; /* anyone, by its own rules */
+	struct co_sched *co;   /* NULL: there never was a coroutine */
 
 	/* Pollers. */
 	struct list incoming; /* become active at the next poll */
