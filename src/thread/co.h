@@ -179,6 +179,10 @@ void co_group_ended(struct group_slot *slot, int value);
 /* Nobody may touch the memory of the coroutine that waits for it any more. */
 void co_group_abandon(struct nvio_thread *t, struct group *g);
 
+/* ---- co_close.c ---- */
+
+extern uint64_t co_close_ns;
+
 /* ---- co_fault.c ---- */
 
 /* Gives this OS thread an alternate signal stack, if nvio_co_catch_overflow() is on and it has none. */

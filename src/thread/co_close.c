@@ -11,10 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Turns in which a coroutine was run: more of them than any that hands on its errors needs. */
-#define CLOSE_ROUNDS 4096u
-/* Turns in which there was nothing to do, by the real clock: the deadlines of their ops should be shorter. */
-#define CLOSE_NS     (60 * NS_PER_S)
+/* By the real clock: longer than their ops take by default to be given up. A test makes it shorter. */
+uint64_t co_close_ns = 60 * NS_PER_S;
 
 static struct nvio_thread *next_thread(struct thread_registry *r, uint64_t after)
 {
@@ -46,7 +44,10 @@ static uint32_t ask_all(struct nvio_thread *t)
 	return t->co->count;
 }
 
-/* One turn of all threads, since what one waits for may be another's to do. True: a coroutine was run. */
+/*
+ * One turn of all threads that have some, since what one waits for may be another's to do; only of those, for the rest may
+ * have OS threads of the library's own that still poll them. True: a coroutine was run.
+ */
 static bool turn(struct thread_registry *r, uint32_t *left)
 {
 	bool ran = false;
@@ -55,10 +56,8 @@ static bool turn(struct thread_registry *r, uint32_t *left)
 	*left = 0;
 	for (struct nvio_thread *t = next_thread(r, id); t; t = next_thread(r, id)) {
 		id = t->id;
-		if (!ask_all(t)) {
-			poll_drain(t);
+		if (!ask_all(t))
 			continue;
-		}
 		ran |= t->co->ready_count > 0;
 		nvio_thread_poll(t, 0);
 		*left += t->co->count;
@@ -105,17 +104,16 @@ static void abandon_all(struct nvio_thread *t)
 void thread_env_stop(struct nvio_env *env)
 {
 	struct thread_registry *r = env->threads;
-	uint64_t end_ns = clock_monotonic_ns() + CLOSE_NS;
-	unsigned rounds = 0, idle = 0;
+	uint64_t end_ns = clock_monotonic_ns() + co_close_ns;
+	unsigned idle = 0;
 	uint64_t id = 0;
 	uint32_t left;
 
 	do {
 		bool ran = turn(r, &left);
 
-		rounds += ran;
 		op_idle_count(&idle, ran);
-	} while (left && rounds < CLOSE_ROUNDS && clock_monotonic_ns() < end_ns);
+	} while (left && clock_monotonic_ns() < end_ns);
 	for (struct nvio_thread *t = next_thread(r, id); left && t; t = next_thread(r, id)) {
 		id = t->id;
 		abandon_all(t);

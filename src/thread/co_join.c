@@ -4,6 +4,9 @@
 
 static COLD int cannot_join(const struct nvio_co *me, struct nvio_co *co)
 {
+	/* First, for nothing else of it may be looked at then. */
+	if (owned_elsewhere(co->thread))
+		return fail(-EBUSY, "coroutine: join: another OS thread has its thread %s right now", co->thread->name);
 	if (co->status == NVIO_CO_RUNNING)
 		return fail(-EDEADLK, "coroutine: join: \"%s\": it %s", co_name(co),
 			co == me ? "would wait for itself" : "goes on only when its caller returns");
@@ -15,9 +18,6 @@ static COLD int cannot_join(const struct nvio_co *me, struct nvio_co *co)
 	if (me && me->thread != co->thread)
 		return fail(-EINVAL, "coroutine: join: \"%s\": it belongs to thread %s and the caller to %s; send a message when it ends",
 			co_name(co), co->thread->name, me->thread->name);
-	if (owned_elsewhere(co->thread))
-		return fail(-EBUSY, "coroutine: join: \"%s\": another OS thread has its thread %s right now", co_name(co),
-			co->thread->name);
 	return 0;
 }
 
