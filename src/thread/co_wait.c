@@ -180,11 +180,13 @@ static void op_poll_failed(struct co_watch *watch, int rc)
 bool co_wait_op(struct nvio_op *op)
 {
 	struct nvio_co *co = co_current();
-	struct op_wait w = { .co = co };
 	bool asked = false;
+	struct op_wait w;
 
 	if (!co)
 		return false;
+	w.co = co;
+	w.watch.pollable = NULL;
 	co_tap_on(&w.tap, op, op_ended);
 	co_watch_on(co->thread, &w.watch, op->owner, op_poll_failed);
 	co->tap = &w.tap;

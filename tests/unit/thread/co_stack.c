@@ -2,6 +2,7 @@
 /* C3: the stacks of coroutines: their size, their guard, how many there can be, and what is kept of them. */
 #include "tests/unit/thread/rig.h"
 
+#include <execinfo.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -206,6 +207,57 @@ static void a_sleep_without_memory_says_so(void **state)
 	rig_close(&rig);
 }
 
+static int holds(void *arg)
+{
+	/* The only pointer to it, and in no OS thread's stack. */
+	char *volatile held = malloc(100);
+
+	nvio_co_sleep(3600000000);
+	free(held);
+	return 0;
+}
+
+static void what_a_suspended_one_holds_is_no_leak(void **state)
+{
+#if defined(CO_ASAN)
+	struct nvio_co *co[2];
+
+	rig_open_env(&rig, true);
+	for (int i = 0; i < 2; i++)
+		co[i] = spawn(holds, NULL, 0);
+	nvio_thread_poll(rig.t, 0);
+	assert_int_equal(__lsan_do_recoverable_leak_check(), 0);
+	rig.now_ns += 3600000000000;
+	assert_int_equal(nvio_co_join_all(co, 2), 0);
+	rig_close(&rig);
+#else
+	(void)holds;
+	print_message("# there is no LeakSanitizer in this build\n");
+	skip();
+#endif
+}
+
+static int looks_back(void *arg)
+{
+	void *frames[64];
+	int n = backtrace(frames, 64);
+
+	nvio_co_yield();
+	assert_int_equal(backtrace(frames, 64), n);
+	return n;
+}
+
+static void a_backtrace_ends_where_the_stack_does(void **state)
+{
+	int n = 0;
+
+	rig_open_env(&rig, false);
+	assert_int_equal(nvio_co_join(spawn(looks_back, NULL, 0), &n), 0);
+	/* This function, co_main() and what begins a stack; a sanitizer may add one. */
+	assert_in_range(n, 2, 6);
+	rig_close(&rig);
+}
+
 /* ---- overruns: in a child, which dies of it ---- */
 
 enum before { DEFAULT, IGNORED, HANDLER, INFO_HANDLER };
@@ -374,6 +426,8 @@ int main(void)
 		cmocka_unit_test(a_stack_has_the_size_that_was_asked_for),
 		cmocka_unit_test(a_failed_spawn_leaves_nothing),
 		cmocka_unit_test(a_sleep_without_memory_says_so),
+		cmocka_unit_test(what_a_suspended_one_holds_is_no_leak),
+		cmocka_unit_test(a_backtrace_ends_where_the_stack_does),
 		cmocka_unit_test(an_overrun_is_told_and_then_the_process_goes_its_way),
 		cmocka_unit_test(catching_fails_without_memory_and_changes_nothing),
 	};

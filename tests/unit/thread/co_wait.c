@@ -5,7 +5,6 @@
  */
 #include "tests/unit/thread/rig.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include <nvio/co.h>
@@ -496,48 +495,6 @@ static void cancelling_asks_the_op_to_end_and_waits_for_it(void **state)
 	}
 }
 
-/* ---- the thread's descriptor ---- */
-
-static int spawn_into_the_loop(void *arg)
-{
-	int rc = nvio_co_yield();
-
-	++*(int *)arg;
-	return rc;
-}
-
-static bool readable(void)
-{
-	struct pollfd p = { .fd = nvio_thread_fd(rig.t), .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1;
-}
-
-static void a_loop_that_sleeps_hears_of_coroutines(void **state)
-{
-	/* One that asks for the timeout before it sleeps, and one that only watches the descriptor. */
-	for (int asks = 0; asks < 2; asks++) {
-		int ran = 0;
-
-		open_rig();
-		assert_false(readable());
-		poll_times(1);
-		if (asks)
-			assert_int_equal(nvio_thread_timeout_ms(rig.t), -1);
-		assert_false(readable());
-		/* Between asking and sleeping, from outside of a poll. */
-		spawn(spawn_into_the_loop, &ran);
-		assert_true(readable());
-		for (int i = 0; i < 10 && (readable() || (asks && !nvio_thread_timeout_ms(rig.t))); i++)
-			poll_times(1);
-		assert_int_equal(ran, 1);
-		if (asks)
-			assert_int_equal(nvio_thread_timeout_ms(rig.t), -1);
-		assert_false(readable()); /* and sleeps again */
-		nvio_env_close(rig.env);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,7 +510,6 @@ int main(void)
 		cmocka_unit_test(a_coroutine_may_poll_by_itself),
 		cmocka_unit_test(a_queues_poll_may_poll_the_thread),
 		cmocka_unit_test(cancelling_asks_the_op_to_end_and_waits_for_it),
-		cmocka_unit_test(a_loop_that_sleeps_hears_of_coroutines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

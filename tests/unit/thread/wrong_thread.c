@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 
+#include <nvio/co.h>
+
 enum call {
 	CALL_REGISTER,
 	CALL_UNREGISTER,
@@ -16,6 +18,8 @@ enum call {
 	CALL_TIMEOUT,
 	CALL_FD,
 	CALL_PUT,
+	CALL_CO_CANCEL,
+	CALL_CO_DETACH,
 	CALLS,
 };
 
@@ -31,6 +35,8 @@ static const char *const names[CALLS] = {
 	"nvio_thread_timeout_ms",
 	"nvio_thread_fd",
 	"nvio_channel_put",
+	"nvio_co_cancel",
+	"nvio_co_detach",
 };
 
 struct scene {
@@ -39,6 +45,7 @@ struct scene {
 	struct nvio_poller *p;
 	struct nvio_timer timer;
 	struct nvio_channel *ch;
+	struct nvio_co *co;
 	enum call call;
 	int err; /* where standard error goes */
 	atomic_bool attached;
@@ -74,6 +81,8 @@ static void make_call(struct scene *s)
 	case CALL_TIMEOUT: nvio_thread_timeout_ms(s->theirs); break;
 	case CALL_FD: nvio_thread_fd(s->theirs); break;
 	case CALL_PUT: nvio_channel_put(s->ch); break;
+	case CALL_CO_CANCEL: nvio_co_cancel(s->co); break;
+	case CALL_CO_DETACH: nvio_co_detach(s->co); break;
 	case CALLS: break;
 	}
 }
@@ -104,7 +113,7 @@ static int play(void *arg)
 	nvio_thread_attach(s->theirs);
 	if (nvio_poller_register(s->theirs, "p", nothing, NULL, 0, &s->p) ||
 		nvio_timer_start(s->theirs, &s->timer, 1000) || nvio_io_device_register(s->env, s, &ops) ||
-		nvio_channel_get(s->env, s, &s->ch))
+		nvio_channel_get(s->env, s, &s->ch) || nvio_co_spawn(s->theirs, nothing, NULL, NULL, &s->co))
 		return 1;
 	nvio_thread_detach(s->theirs);
 	if (pthread_create(&os, NULL, attach_and_stay, s))
