@@ -126,7 +126,7 @@ static const struct row {
 } rows[] = {
 	{ "switch, one coroutine and a poll for each", yield_1, "bare switch", co_floor_switch, TURNS },
 	{ "switch, 32 take turns", yield_32, "bare switch", co_floor_switch, TURNS },
-	{ "switch, 1,000 take turns", yield_1000, "bare switch", co_floor_switch, TURNS },
+	{ "switch, 1,000 take turns", yield_1000, "bare switch", co_floor_switch, 10 * TURNS },
 	{ "spawn and join, from the pool", spawn_join, "function call", call, TURNS },
 	{ "null read, awaited", read_in_coroutine, "with a callback", read_with_callback, TURNS },
 };

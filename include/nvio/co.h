@@ -9,6 +9,9 @@
  * wait ends when that has. Sleeping and yielding end with -ECANCELED. All this goes for each later wait, too. So memory on
  * a coroutine's stack is safe to do I/O with, and a coroutine that hands on the errors it gets comes to its end.
  *
+ * nvio_thread_destroy() answers -EBUSY while there are coroutines; nvio_env_close() cancels them and polls until they have run to
+ * their end, before it closes anything else.
+ *
  * Thread, where a function does not say otherwise: the nvio_thread that the coroutine belongs to, that is whoever polls it
  * or may poll it. From another OS thread, send that thread a message that does the call.
  *
@@ -155,7 +158,8 @@ NVIO_EXPORT void nvio_group_init(struct nvio_group *group, struct nvio_group_slo
  * Takes in an op: `submitted` is what its submit returned, and an error of it is one of the group. `done` of the op is called
  * as ever. When all slots are taken it waits until one is free. 0; or the group's first error so far, a reason to stop
  * adding: the op is in the group nevertheless. -EINVAL: a group without slots was not given this op. Until nvio_group_wait() returns
- * nobody else may wait for the op's end by looking at `done` or `arg`, which the library borrows.
+ * nobody else may wait for the op's end by looking at `done` or `arg`, which the library borrows. An op with NVIO_OP_REAP is
+ * waited for by this, and not handed out by nvio_qpair_reap() any more.
  */
 NVIO_EXPORT int nvio_group_add(struct nvio_group *group, int submitted, struct nvio_op *op);
 
