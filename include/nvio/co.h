@@ -100,7 +100,8 @@ NVIO_EXPORT int nvio_co_sleep(uint64_t us);
 
 /*
  * The coroutine that calls, or NULL. A callback (of an op, a poller, a timer, a message) that nvio_thread_poll() runs is in no
- * coroutine, even where a coroutine calls nvio_thread_poll().
+ * coroutine, even where a coroutine calls nvio_thread_poll(). Nor is one that has attached another nvio_thread, until it
+ * detaches it: it waits by polling. Attach and detach between two waits of a coroutine, not around one.
  */
 NVIO_EXPORT struct nvio_co *nvio_co_current(void);
 

@@ -371,6 +371,39 @@ static void a_suspended_coroutine_moves_with_its_thread(void **state)
 	nvio_env_close(s.env);
 }
 
+static int works_on_another_thread(void *arg)
+{
+	struct nvio_thread *other = arg;
+	struct nvio_op op = NVIO_OP(NULL);
+
+	assert_int_equal(nvio_thread_attach(other), 0);
+	assert_null(nvio_co_current());
+	assert_int_equal(nvio_co_yield(), -EINVAL);
+	op_begin(&op, thread_pollable(other));
+	thread_end_op(other, &op, -EIO);
+	assert_int_equal(nvio_wait(&op), -EIO); /* polls the other */
+	assert_int_equal(nvio_thread_detach(other), 0);
+	assert_non_null(nvio_co_current());
+
+	/* And in a coroutine's own right: the other is polled for it. */
+	op_begin(&op, thread_pollable(other));
+	thread_end_op(other, &op, -EPERM);
+	return nvio_wait(&op);
+}
+
+static void another_thread_may_be_used_from_a_coroutine(void **state)
+{
+	struct nvio_thread *other;
+	struct nvio_co *co;
+	struct site s;
+
+	open_site(&s, NULL);
+	assert_int_equal(nvio_thread_create(s.env, NULL, &other), 0);
+	assert_int_equal(nvio_co_spawn(s.t, works_on_another_thread, other, NULL, &co), 0);
+	assert_int_equal(nvio_co_join(co, NULL), -EPERM);
+	nvio_env_close(s.env);
+}
+
 struct holder {
 	struct nvio_thread *t;
 	struct nvio_co *co;
@@ -444,6 +477,7 @@ int main(void)
 		cmocka_unit_test(block_device_io_suspends_too),
 		cmocka_unit_test(threads_on_two_os_threads_do_not_meet),
 		cmocka_unit_test(a_suspended_coroutine_moves_with_its_thread),
+		cmocka_unit_test(another_thread_may_be_used_from_a_coroutine),
 		cmocka_unit_test(another_os_threads_thread_is_spawned_on_by_message),
 	};
 
