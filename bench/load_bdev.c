@@ -129,9 +129,19 @@ static void touch_all(struct bdev_load *l)
 	}
 }
 
+static int create_passthru(struct nvio_env *env)
+{
+	struct nvio_bdev_passthru_opts opts;
+
+	nvio_bdev_passthru_opts_init(&opts);
+	opts.name = "above";
+	opts.base = "bench";
+	return nvio_bdev_passthru_create(env, &opts);
+}
+
 static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 {
-	bool ram = !strcmp(opts->what, "malloc");
+	bool ram = !strcmp(opts->what, "malloc"), stacked = !strcmp(opts->what, "passthru");
 	int rc = nvio_env_open(NULL, &l->env);
 
 	if (!rc)
@@ -139,9 +149,11 @@ static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 	if (!rc)
 		rc = nvio_thread_attach(l->thread);
 	if (!rc)
-		rc = ram ? create_malloc(l->env) : create_null(l->env, !strcmp(opts->what, "null"));
+		rc = ram ? create_malloc(l->env) : create_null(l->env, strcmp(opts->what, "zeros"));
+	if (!rc && stacked)
+		rc = create_passthru(l->env);
 	if (!rc)
-		rc = nvio_bdev_open(l->env, "bench", NVIO_BDEV_WRITE, &l->desc);
+		rc = nvio_bdev_open(l->env, stacked ? "above" : "bench", NVIO_BDEV_WRITE, &l->desc);
 	if (!rc)
 		rc = nvio_bdev_channel(l->desc, &l->ch);
 	if (rc)

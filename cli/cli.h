@@ -129,6 +129,7 @@ struct cli_dev {
 	uint32_t resets;       /* of the controller when it was opened */
 };
 
+int cli_env_open(struct nvio_env **env); /* as --log-level and -v say */
 int cli_dev_parse(const char *text, struct nvio_trid *trid);
 /* opts NULL: the tool's defaults. A failed open leaves nothing to close. */
 int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts);

@@ -47,20 +47,26 @@ void cli_dev_opts_init(struct nvio_ctrlr_opts *opts)
 	opts->num_io_queues = 1;
 }
 
+int cli_env_open(struct nvio_env **env)
+{
+	struct nvio_env_opts opts;
+
+	nvio_env_opts_init(&opts);
+	opts.log_level = (enum nvio_log_level)cli.log_level;
+	if (cli.verbose && !cli.cmd->decodes && opts.log_level < NVIO_LOG_DEBUG)
+		opts.log_level = NVIO_LOG_DEBUG;
+	return nvio_env_open(&opts, env) ? cli_fail("%s", nvio_errmsg()) : CLI_OK;
+}
+
 int cli_dev_open(struct cli_dev *dev, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts)
 {
 	struct nvio_ctrlr_opts own;
-	struct nvio_env_opts env;
 	struct image image;
 	int rc;
 
 	memset(dev, 0, sizeof(*dev));
-	nvio_env_opts_init(&env);
-	env.log_level = (enum nvio_log_level)cli.log_level;
-	if (cli.verbose && !cli.cmd->decodes && env.log_level < NVIO_LOG_DEBUG)
-		env.log_level = NVIO_LOG_DEBUG;
-	if (nvio_env_open(&env, &dev->env))
-		return cli_fail("%s", nvio_errmsg());
+	if (cli_env_open(&dev->env))
+		return CLI_FAILED;
 	if (!opts) {
 		cli_dev_opts_init(&own);
 		opts = &own;

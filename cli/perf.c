@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `nvio perf`: options, their checks against the namespace, and the report. */
+/* `nvio perf`: options, their checks against the device, and the report. */
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +15,7 @@ static const char *const rw_names[] = { "randread", "randwrite", "read", "write"
 
 static struct {
 	unsigned rw;
-	uint64_t depth, bs, ios, read_percent, size, seed;
+	uint64_t depth, bs, ios, read_percent, size, seed, threads;
 	double time_s;
 	bool verify;
 } args = { .rw = PERF_RANDREAD,
@@ -24,7 +24,8 @@ static struct {
 	.ios = CLI_UNSET,
 	.read_percent = CLI_UNSET,
 	.size = CLI_UNSET,
-	.seed = CLI_UNSET };
+	.seed = CLI_UNSET,
+	.threads = 1 };
 
 static int check_args(void)
 {
@@ -32,22 +33,25 @@ static int check_args(void)
 		return cli_usage("--time and --ios exclude each other");
 	if (args.read_percent != CLI_UNSET && args.rw != PERF_RANDRW)
 		return cli_usage("--rwmixread is for --rw randrw");
-	if (args.bs * args.depth > PERF_MEMORY_MAX)
-		return cli_usage("--qd x --bs is more than 1 GiB");
+	if (args.bs * args.depth > PERF_MEMORY_MAX / args.threads)
+		return cli_usage("--qd x --bs%s is more than 1 GiB", args.threads > 1 ? " x --threads" : "");
+	if (args.ios < args.threads)
+		return cli_usage("--ios %" PRIu64 " are fewer than --threads", args.ios);
 	return CLI_OK;
 }
 
-/* Every operand of the loop, checked against the namespace. */
+/* Every operand of the loop, checked against the device. */
 static int prepare(struct perf *p)
 {
-	uint32_t block = nvio_ns_block_size(p->dev->ns);
-	uint64_t have = nvio_ns_size_bytes(p->dev->ns), size = args.size == CLI_UNSET ? have : args.size;
+	const char *what = p->target->is_bdev ? "device" : "namespace";
+	uint32_t block = p->target->block_size;
+	uint64_t have = p->target->bytes, size = args.size == CLI_UNSET ? have : args.size;
 
 	if (args.bs % block)
 		return cli_fail(
 			"--bs %" PRIu64 " is not a multiple of the block size, %" PRIu32, args.bs, block);
 	if (size > have)
-		return cli_fail("--size %" PRIu64 " is more than the namespace has, %" PRIu64, size, have);
+		return cli_fail("--size %" PRIu64 " is more than the %s has, %" PRIu64, size, what, have);
 	if (p->verify && args.size == CLI_UNSET && size > VERIFY_BYTES) {
 		size = VERIFY_BYTES;
 		cli_note("verifying in the first 1 GiB; --size says otherwise");
@@ -55,16 +59,16 @@ static int prepare(struct perf *p)
 	p->units = size / args.bs;
 	if (!p->units)
 		return cli_fail("%" PRIu64 " bytes hold no I/O of %" PRIu64, size, args.bs);
+	if (p->units < p->threads)
+		return cli_fail("%" PRIu64 " bytes hold %" PRIu64 " I/Os, fewer than --threads %" PRIu32, size, p->units, p->threads);
 	if (p->verify && p->units > VERIFY_UNITS)
 		return cli_fail("--size: more than %" PRIu64 " I/Os cannot be kept track of", VERIFY_UNITS);
 	if (p->verify && block > PERF_VERIFY_BLOCK_MAX)
 		return cli_fail("--verify: blocks of %" PRIu32 " bytes are too large", block);
 	/* One unit has at most one I/O at a time. */
-	if (p->verify && p->depth > p->units)
-		return cli_fail("--verify: %" PRIu64 " bytes hold %" PRIu64 " I/Os, fewer than --qd %" PRIu32,
-			size, p->units, p->depth);
-	if (p->verify)
-		return perf_verify_init(&p->pattern, p->units, block, p->bs / block, p->seed);
+	if (p->verify && p->depth > p->units / p->threads)
+		return cli_fail("--verify: %" PRIu64 " bytes hold %" PRIu64 " I/Os%s, fewer than --qd %" PRIu32, size,
+			p->units / p->threads, p->threads > 1 ? " for each thread" : "", p->depth);
 	return CLI_OK;
 }
 
@@ -93,9 +97,10 @@ static void report(const struct perf *p)
 {
 	char rate[32];
 
-	printf("%s, %" PRIu32 " bytes, queue depth %" PRIu32 ": %" PRIu64 " I/Os in %.3f s, %" PRIu64
-	       " errors\n",
-		rw_names[p->rw], p->bs, p->depth, p->done, p->elapsed_s, p->errors);
+	printf("%s, %" PRIu32 " bytes, queue depth %" PRIu32, rw_names[p->rw], p->bs, p->depth);
+	if (p->threads > 1)
+		printf(" on each of %" PRIu32 " threads", p->threads);
+	printf(": %" PRIu64 " I/Os in %.3f s, %" PRIu64 " errors\n", p->done, p->elapsed_s, p->errors);
 	printf("  IOPS       %.0f\n", per_second(p, (double)p->done));
 	printf("  bandwidth  %s/s\n", cli_bytes(rate, sizeof(rate), per_second(p, (double)p->done * p->bs)));
 	printf("  latency, us\n    mean    %10.2f\n", nvio_histogram_mean(&p->latency) / 1e3);
@@ -116,6 +121,8 @@ static void report_json(const struct perf *p)
 	cli_json_set(root, "device", cli_json_text(cli.devices[0]));
 	cli_json_set(root, "rw", cli_json_text(rw_names[p->rw]));
 	cli_json_set(root, "qd", json_integer(p->depth));
+	if (p->target->is_bdev)
+		cli_json_set(root, "threads", json_integer(p->threads));
 	cli_json_set(root, "bs", json_integer(p->bs));
 	cli_json_set(root, "time_s", json_real(p->elapsed_s));
 	cli_json_set(root, "seed", cli_json_u64(p->seed));
@@ -136,31 +143,19 @@ static void report_json(const struct perf *p)
 	cli_json_print(root);
 }
 
-static int open_device(struct cli_dev *dev)
-{
-	struct nvio_ctrlr_opts opts;
-	struct nvio_trid trid;
-	int status = cli_dev_parse(cli.devices[0], &trid);
-
-	if (status)
-		return status;
-	cli_dev_opts_init(&opts);
-	opts.io_queue_requests = (uint32_t)args.depth;
-	opts.io_queue_size = (uint32_t)args.depth + 1;
-	return cli_dev_open_ns(dev, &trid, &opts);
-}
-
 static int run_perf(void)
 {
+	static struct perf_target target;
 	static struct perf p;
-	struct cli_dev dev;
+	bool writes = args.verify || args.rw == PERF_WRITE || args.rw == PERF_RANDWRITE || args.rw == PERF_RANDRW;
 	int status = check_args();
 
 	if (!status)
-		status = open_device(&dev);
+		status = perf_target_open(&target, cli.devices[0], (uint32_t)args.depth, (uint32_t)args.threads, writes);
 	if (status)
 		return status;
-	p.dev = &dev;
+	p.target = &target;
+	p.threads = (uint32_t)args.threads;
 	p.rw = (enum perf_rw)args.rw;
 	p.depth = (uint32_t)args.depth;
 	p.bs = (uint32_t)args.bs;
@@ -178,8 +173,7 @@ static int run_perf(void)
 		else
 			report(&p);
 	}
-	perf_verify_fini(&p.pattern);
-	cli_dev_close(&dev);
+	perf_target_close(&target);
 	return status;
 }
 
@@ -190,11 +184,14 @@ static const struct cli_opt perf_opts[] = {
 	{ "qd", 'q', CLI_NUMBER, &args.depth, "N", "I/Os in flight (default: 32)", .min = 1,
 		.max = PERF_DEPTH_MAX },
 	{ "bs", 'b', CLI_SIZE, &args.bs, "BYTES", "of one I/O (default: 4k)", .min = 512, .max = 64 << 20 },
+	{ "threads", 0, CLI_NUMBER, &args.threads, "N",
+		"of a block device: so many OS threads, each with its share and its own I/Os in flight (default: 1)", .min = 1,
+		.max = PERF_THREADS_MAX },
 	{ "time", 't', CLI_SECONDS, &args.time_s, "S", "how long, in seconds (default: 2)" },
 	{ "ios", 0, CLI_NUMBER, &args.ios, "N", "how many I/Os, whatever time they take", .min = 1 },
 	{ "rwmixread", 0, CLI_NUMBER, &args.read_percent, "PERCENT", "reads of randrw (default: 50)",
 		.max = 100 },
-	{ "size", 0, CLI_SIZE, &args.size, "BYTES", "use the first BYTES of the namespace (default: all)",
+	{ "size", 0, CLI_SIZE, &args.size, "BYTES", "use the first BYTES of the device (default: all)",
 		.min = 512 },
 	{ "seed", 0, CLI_NUMBER, &args.seed, "N", "of the random numbers (default: the time)",
 		.max = INT64_MAX },
@@ -207,7 +204,9 @@ static const struct cli_opt perf_opts[] = {
 const struct cli_cmd cli_perf = {
 	.name = "perf",
 	.what = "Measure IOPS, bandwidth and latency",
-	.more = "Kinds that write, and --verify, overwrite the data of the namespace. With --verify the\n"
+	.more = "It may also be a block device, made on the spot: null:1G, malloc:1G?bs=4096, file:PATH, or stacked\n"
+		"as in delay?avg_read=100:file:PATH?size=1G; nvio(1) tells more.\n\n"
+		"Kinds that write, and --verify, overwrite the data of the device. With --verify the\n"
 		"tool's own work on the pattern takes part of the time. Exit status 3: --verify found\n"
 		"blocks that are not what was written.\n",
 	.devices = CLI_DEVICE_ONE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `nvio perf` in three parts: what is asked for and the report (perf.c), the loop (perf_run.c), the pattern
- * (perf_verify.c).
+ * `nvio perf` in four parts: what is asked for and the report (perf.c), the loop (perf_run.c), where the I/O
+ * goes (perf_io.c), the pattern (perf_verify.c).
  */
 #ifndef CLI_PERF_H
 #define CLI_PERF_H
@@ -9,11 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <nvio/bdev.h>
 #include <nvio/histogram.h>
 
 #include "cli.h"
 
 #define PERF_DEPTH_MAX 4096
+#define PERF_THREADS_MAX 64
 #define PERF_MEMORY_MAX (UINT64_C(1) << 30)
 #define PERF_VERIFY_BLOCK_MAX 65536
 
@@ -25,9 +27,32 @@ enum perf_rw {
 	PERF_RANDRW,
 };
 
+/* What is measured: a namespace, or a block device. */
+struct perf_target {
+	struct nvio_env *env;
+	uint32_t block_size;
+	uint64_t bytes;
+	bool is_bdev;
+	bool writes;
+	struct cli_dev dev;                /* a namespace */
+	struct nvio_thread *thread;        /* a block device: the calling OS thread's, */
+	char name[NVIO_BDEV_NAME_MAX + 1]; /* and its name */
+};
+
+/* One OS thread's way to it. */
+struct perf_io {
+	struct perf_target *target;
+	struct nvio_thread *thread; /* NULL: a namespace */
+	bool own_thread;
+	struct nvio_bdev_desc *desc;
+	struct nvio_channel *ch;
+};
+
 /* What has been written where, by generations; one unit is one I/O. See perf_verify.c. */
 struct perf_verify {
 	uint32_t *generation; /* what the unit holds; 0: not written by us */
+	uint64_t *want;       /* room for a block */
+	uint64_t first;       /* unit */
 	uint64_t seed;
 	uint32_t block_size;
 	uint32_t blocks;      /* of a unit */
@@ -37,15 +62,17 @@ struct perf_verify {
 
 struct perf {
 	/* As asked for. */
-	struct cli_dev *dev;
+	struct perf_target *target;
 	enum perf_rw rw;
-	uint32_t depth;
+	uint32_t threads;
+	uint32_t depth;       /* of each thread */
 	uint32_t bs;
 	double time_s;        /* counts when ios is CLI_UNSET */
 	uint64_t ios;
 	uint32_t read_percent;
 	uint64_t seed;
 	bool verify;
+	uint64_t first;       /* the region's first unit */
 	uint64_t units;       /* I/Os that the region holds */
 
 	/* Results. */
@@ -55,14 +82,26 @@ struct perf {
 	struct perf_verify pattern;
 };
 
+/* Opens what `text` says. A failed open leaves nothing to close. */
+int perf_target_open(struct perf_target *t, const char *text, uint32_t depth, uint32_t threads, bool writes);
+void perf_target_close(struct perf_target *t);
+
+/* own_thread: not the OS thread that opened the target. A failed open leaves nothing to close. */
+int perf_io_open(struct perf_io *io, struct perf_target *t, bool own_thread);
+void perf_io_close(struct perf_io *io);
+int perf_io_submit(struct perf_io *io, bool is_write, void *buf, uint64_t offset, uint32_t bytes, struct nvio_op *op);
+void perf_io_poll(struct perf_io *io);
+/* Tells how the I/O ended, or why it could not be submitted. */
+void perf_io_fail(struct perf_io *io, const struct nvio_op *op, bool is_write, uint64_t offset);
+
 /*
  * Measures. CLI_OK, CLI_FAILED on errors, CLI_DIFFERS on data that is not what was written. The results count
  * in any case.
  */
 int perf_run(struct perf *p);
 
-int perf_verify_init(struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks,
-	uint64_t seed);
+/* For the p->units units from p->first on. */
+int perf_verify_init(struct perf_verify *v, const struct perf *p);
 void perf_verify_fini(struct perf_verify *v);
 /* Fills the buffer of a write to the unit; `generation` is what it will hold once the write has succeeded. */
 uint32_t perf_verify_fill(struct perf_verify *v, void *buf, uint64_t unit);

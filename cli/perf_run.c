@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ enum phase {
 
 struct run {
 	struct perf *p;
+	struct perf_io io;
 	enum phase phase;
 	struct slot *slots;
 	uint8_t *memory;
@@ -87,7 +89,7 @@ static void pick(struct run *r, struct slot *s)
 	} else {
 		unit = (uint64_t)((unsigned __int128)random_next(r) * p->units >> 64);
 	}
-	s->unit = r->busy ? pick_free(r, unit) : unit;
+	s->unit = p->first + (r->busy ? pick_free(r, unit) : unit);
 	if (r->phase != PHASE_MEASURE)
 		s->is_write = r->phase == PHASE_FILL;
 	else if (p->rw == PERF_RANDRW)
@@ -101,8 +103,7 @@ static void pick(struct run *r, struct slot *s)
 static void slot_error(struct run *r, struct slot *s)
 {
 	if (!r->errors++)
-		cli_dev_fail_op(r->p->dev, &s->op, "%s at block %" PRIu64, s->is_write ? "write" : "read",
-			s->unit * (r->p->bs / nvio_ns_block_size(r->p->dev->ns)));
+		perf_io_fail(&r->io, &s->op, s->is_write, s->unit * r->p->bs);
 }
 
 static void completed(struct nvio_op *op);
@@ -110,8 +111,6 @@ static void completed(struct nvio_op *op);
 static void submit_next(struct run *r, struct slot *s, uint64_t now)
 {
 	struct perf *p = r->p;
-	uint32_t blocks = p->bs / nvio_ns_block_size(p->dev->ns);
-	int rc;
 
 	if (r->stop || !r->left || (r->left == CLI_UNSET && now >= r->end_ns))
 		return;
@@ -120,11 +119,7 @@ static void submit_next(struct run *r, struct slot *s, uint64_t now)
 		now = progress_now_ns(); /* making the pattern is not the drive's time */
 	s->begin_ns = now;
 	s->op = cli_dev_op(completed);
-	if (s->is_write)
-		rc = nvio_ns_write(p->dev->ns, p->dev->qp, s->buf, s->unit * blocks, blocks, &s->op);
-	else
-		rc = nvio_ns_read(p->dev->ns, p->dev->qp, s->buf, s->unit * blocks, blocks, &s->op);
-	if (rc) {
+	if (perf_io_submit(&r->io, s->is_write, s->buf, s->unit * p->bs, p->bs, &s->op)) {
 		slot_error(r, s);
 		r->stop = true;
 		return;
@@ -138,10 +133,11 @@ static void submit_next(struct run *r, struct slot *s, uint64_t now)
 static void verify_completed(struct run *r, struct slot *s)
 {
 	struct perf_verify *v = &r->p->pattern;
+	uint64_t unit = s->unit - r->p->first;
 
-	r->busy[s->unit / 8] &= (uint8_t) ~(1u << s->unit % 8);
+	r->busy[unit / 8] &= (uint8_t) ~(1u << unit % 8);
 	if (s->is_write)
-		v->generation[s->unit] = s->op.status ? 0 : s->generation;
+		v->generation[unit] = s->op.status ? 0 : s->generation;
 	else if (!s->op.status)
 		perf_verify_check(v, s->buf, s->unit);
 }
@@ -183,19 +179,18 @@ static double run_phase(struct run *r, enum phase phase, uint64_t ios)
 	r->end_ns = begin + (uint64_t)(r->p->time_s * 1e9);
 	for (uint32_t i = 0; i < r->p->depth; i++)
 		submit_next(r, &r->slots[i], progress_now_ns());
-	/* When the queue pair has failed its ops complete all the same; their callbacks count the errors. */
 	while (r->in_flight)
-		(void)nvio_qpair_poll(r->p->dev->qp, 0);
+		perf_io_poll(&r->io);
 	return (double)(progress_now_ns() - begin) / 1e9;
 }
 
-static int run_init(struct run *r, struct perf *p)
+static int run_init(struct run *r)
 {
-	memset(r, 0, sizeof(*r));
-	r->p = p;
+	struct perf *p = r->p;
+
 	r->random = p->seed | 1;
 	r->slots = calloc(p->depth, sizeof(*r->slots));
-	r->memory = nvio_mem_alloc_zeroed(p->dev->env, (size_t)p->depth * p->bs, 0);
+	r->memory = nvio_mem_alloc_zeroed(p->target->env, (size_t)p->depth * p->bs, 0);
 	r->busy = p->verify ? calloc(1, p->units / 8 + 1) : NULL;
 	if (!r->slots || !r->memory || (p->verify && !r->busy))
 		return cli_fail("%s", r->memory ? "out of memory" : nvio_errmsg());
@@ -215,31 +210,151 @@ static int run_init(struct run *r, struct perf *p)
 static void run_fini(struct run *r)
 {
 	if (r->memory)
-		nvio_mem_free(r->p->dev->env, r->memory);
+		nvio_mem_free(r->p->target->env, r->memory);
 	free(r->slots);
 	free(r->busy);
 }
 
+/* What one OS thread does, on its share of the region. */
+struct worker {
+	struct perf p;
+	pthread_t thread;
+	struct start *start;
+	int status;
+};
+
+/* Where the OS threads meet before the measurement. */
+struct start {
+	pthread_mutex_t lock;
+	pthread_cond_t all_here;
+	uint32_t missing; /* lock; how many are still to come */
+	bool failed;	  /* lock; somebody could not get ready: nobody measures */
+};
+
+static void arrive(struct start *s, uint32_t count, bool failed)
+{
+	s->failed |= failed;
+	s->missing -= count;
+	if (!s->missing)
+		pthread_cond_broadcast(&s->all_here);
+}
+
+static bool all_ready(struct worker *w)
+{
+	struct start *s = w->start;
+	bool ready;
+
+	if (!s)
+		return !w->status;
+	pthread_mutex_lock(&s->lock);
+	arrive(s, 1, w->status);
+	while (s->missing)
+		pthread_cond_wait(&s->all_here, &s->lock);
+	ready = !s->failed;
+	pthread_mutex_unlock(&s->lock);
+	return ready;
+}
+
+static void worker_run(struct worker *w)
+{
+	struct perf *p = &w->p;
+	struct run r = { .p = p };
+
+	w->status = perf_io_open(&r.io, p->target, w->start);
+	if (w->status) {
+		all_ready(w);
+		return;
+	}
+	w->status = run_init(&r);
+	if (!w->status && p->verify && p->rw != PERF_WRITE && p->rw != PERF_RANDWRITE)
+		run_phase(&r, PHASE_FILL, p->units);
+	if (all_ready(w)) {
+		p->elapsed_s = run_phase(&r, PHASE_MEASURE, p->ios);
+		if (p->verify && !r.stop)
+			run_phase(&r, PHASE_CHECK, p->units);
+	}
+	p->errors = r.errors;
+	run_fini(&r);
+	perf_io_close(&r.io);
+}
+
+static void *worker_main(void *arg)
+{
+	worker_run(arg);
+	return NULL;
+}
+
+/* Its part of the region, of the I/Os and of the random numbers. */
+static int worker_init(struct worker *w, const struct perf *p, uint32_t number, struct start *start)
+{
+	uint64_t first = p->units * number / p->threads;
+
+	w->p = *p;
+	w->start = start;
+	w->p.first = first;
+	w->p.units = p->units * (number + 1) / p->threads - first;
+	w->p.seed = p->seed + number;
+	if (p->ios != CLI_UNSET)
+		w->p.ios = p->ios * (number + 1) / p->threads - p->ios * number / p->threads;
+	return p->verify ? perf_verify_init(&w->p.pattern, &w->p) : CLI_OK;
+}
+
+static void merge(struct perf *p, const struct worker *w)
+{
+	p->elapsed_s = w->p.elapsed_s > p->elapsed_s ? w->p.elapsed_s : p->elapsed_s;
+	p->done += w->p.done;
+	p->reads += w->p.reads;
+	p->writes += w->p.writes;
+	p->errors += w->p.errors;
+	p->pattern.mismatches += w->p.pattern.mismatches;
+	nvio_histogram_merge(&p->latency, &w->p.latency);
+}
+
+/* All of them on OS threads of their own, or the only one on this. */
+static int run_workers(struct worker *workers, uint32_t count, struct start *start)
+{
+	uint32_t started = 0;
+	int status = CLI_OK;
+
+	if (!start) {
+		worker_run(workers);
+		return workers->status;
+	}
+	while (started < count && !pthread_create(&workers[started].thread, NULL, worker_main, &workers[started]))
+		started++;
+	if (started < count) {
+		status = cli_fail("the system gives no more than %" PRIu32 " threads", started);
+		pthread_mutex_lock(&start->lock);
+		arrive(start, count - started, true);
+		pthread_mutex_unlock(&start->lock);
+	}
+	for (uint32_t i = 0; i < started; i++) {
+		pthread_join(workers[i].thread, NULL);
+		status = workers[i].status ? workers[i].status : status;
+	}
+	return status;
+}
+
 int perf_run(struct perf *p)
 {
-	struct run r;
-	int status = run_init(&r, p);
+	struct start start = { .lock = PTHREAD_MUTEX_INITIALIZER, .all_here = PTHREAD_COND_INITIALIZER, .missing = p->threads };
+	struct worker *workers = calloc(p->threads, sizeof(*workers));
+	int status = workers ? CLI_OK : cli_fail("out of memory");
 
+	for (uint32_t i = 0; !status && i < p->threads; i++)
+		status = worker_init(&workers[i], p, i, p->threads > 1 ? &start : NULL);
+	if (!status)
+		status = run_workers(workers, p->threads, p->threads > 1 ? &start : NULL);
+	for (uint32_t i = 0; workers && i < p->threads; i++) {
+		merge(p, &workers[i]);
+		perf_verify_fini(&workers[i].p.pattern);
+	}
+	free(workers);
+	if (p->errors > 1)
+		cli_note("%" PRIu64 " I/Os failed; the first one is told above", p->errors);
 	if (status)
-		goto fini;
-	if (p->verify && p->rw != PERF_WRITE && p->rw != PERF_RANDWRITE)
-		run_phase(&r, PHASE_FILL, p->units);
-	p->elapsed_s = run_phase(&r, PHASE_MEASURE, p->ios);
-	if (p->verify && !r.stop)
-		run_phase(&r, PHASE_CHECK, p->units);
-	p->errors = r.errors;
-	if (r.errors > 1)
-		cli_note("%" PRIu64 " I/Os failed; the first one is told above", r.errors);
-	if (r.errors)
-		status = CLI_FAILED;
-	else if (p->pattern.mismatches)
-		status = CLI_DIFFERS;
-fini:
-	run_fini(&r);
-	return status;
+		return status;
+	if (p->errors)
+		return CLI_FAILED;
+	return p->pattern.mismatches ? CLI_DIFFERS : CLI_OK;
 }

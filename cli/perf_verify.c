@@ -51,16 +51,19 @@ static void fill_block(uint64_t *word, size_t words, uint64_t lba, uint32_t gene
 	word[words - 1] = checksum(word, words - 1);
 }
 
-int perf_verify_init(
-	struct perf_verify *v, uint64_t units, uint32_t block_size, uint32_t blocks, uint64_t seed)
+int perf_verify_init(struct perf_verify *v, const struct perf *p)
 {
 	memset(v, 0, sizeof(*v));
-	v->generation = calloc(units, sizeof(*v->generation));
-	if (!v->generation)
-		return cli_fail("out of memory for the generations of %" PRIu64 " I/Os", units);
-	v->seed = seed;
-	v->block_size = block_size;
-	v->blocks = blocks;
+	v->generation = calloc(p->units, sizeof(*v->generation));
+	v->want = malloc(p->target->block_size);
+	if (!v->generation || !v->want) {
+		perf_verify_fini(v);
+		return cli_fail("out of memory for the generations of %" PRIu64 " I/Os", p->units);
+	}
+	v->first = p->first;
+	v->seed = p->seed;
+	v->block_size = p->target->block_size;
+	v->blocks = p->bs / v->block_size;
 	v->next = 1;
 	return CLI_OK;
 }
@@ -68,7 +71,9 @@ int perf_verify_init(
 void perf_verify_fini(struct perf_verify *v)
 {
 	free(v->generation);
+	free(v->want);
 	v->generation = NULL;
+	v->want = NULL;
 }
 
 uint32_t perf_verify_fill(struct perf_verify *v, void *buf, uint64_t unit)
@@ -104,18 +109,17 @@ static void tell(const struct perf_verify *v, const uint64_t *got, const uint64_
 
 void perf_verify_check(struct perf_verify *v, const void *buf, uint64_t unit)
 {
-	static uint64_t want[PERF_VERIFY_BLOCK_MAX / 8];
-	uint32_t generation = v->generation[unit];
+	uint32_t generation = v->generation[unit - v->first];
 
 	if (!generation)
 		return;
 	for (uint32_t i = 0; i < v->blocks; i++) {
 		const uint64_t *got = (const uint64_t *)((const uint8_t *)buf + (size_t)i * v->block_size);
 
-		fill_block(want, v->block_size / 8, unit * v->blocks + i, generation, v->seed);
-		if (!memcmp(got, want, v->block_size))
+		fill_block(v->want, v->block_size / 8, unit * v->blocks + i, generation, v->seed);
+		if (!memcmp(got, v->want, v->block_size))
 			continue;
 		if (v->mismatches++ < TELL_MAX)
-			tell(v, got, want);
+			tell(v, got, v->want);
 	}
 }

@@ -20,8 +20,25 @@ NVIO_BEGIN_DECLS
 struct nvio_env;
 struct nvio_bdev;
 struct nvio_bdev_desc;
+struct nvio_sqe;
 
 #define NVIO_BDEV_NAME_MAX 255
+
+/* What can be done with a device. */
+enum nvio_bdev_io_type {
+	NVIO_BDEV_IO_READ,
+	NVIO_BDEV_IO_WRITE,
+	NVIO_BDEV_IO_WRITE_ZEROES,
+	NVIO_BDEV_IO_UNMAP,
+	NVIO_BDEV_IO_FLUSH,
+	NVIO_BDEV_IO_COMPARE,
+	NVIO_BDEV_IO_COMPARE_AND_WRITE,
+	NVIO_BDEV_IO_COPY,
+	NVIO_BDEV_IO_RESET,
+	NVIO_BDEV_IO_NVME,	 /* an NVMe I/O command as it is */
+	NVIO_BDEV_IO_NVME_ADMIN, /* an NVMe admin command as it is */
+	NVIO_BDEV_IO_TYPES,	 /* how many there are */
+};
 
 /* Flags of nvio_bdev_open(). */
 #define NVIO_BDEV_READ  0u
@@ -36,7 +53,7 @@ typedef void (*nvio_bdev_event_fn)(struct nvio_bdev_desc *desc, enum nvio_bdev_e
 
 /*
  * Opens by name, alias or uuid. 0; -ENODEV no such device (named in nvio_errmsg()); -EROFS write asked of a read-only device;
- * -EPERM claimed by a module; -ENOMEM; -EINVAL unknown flag or NULL. Thread: a current nvio_thread is needed: events are
+ * -EPERM claimed, by a module that builds on it or by nvio_bdev_claim(); -ENOMEM; -EINVAL unknown flag or NULL. Thread: a current nvio_thread is needed: events are
  * delivered on it, and close happens on it.
  */
 NVIO_EXPORT int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struct nvio_bdev_desc **desc);
@@ -63,8 +80,29 @@ NVIO_EXPORT bool nvio_bdev_has_volatile_cache(const struct nvio_bdev *bdev); /* 
 NVIO_EXPORT const uint8_t *nvio_bdev_uuid(const struct nvio_bdev *bdev); /* 16 bytes */
 NVIO_EXPORT const char *nvio_bdev_alias(const struct nvio_bdev *bdev, unsigned index); /* NULL beyond the last */
 
-/* Calls fn for each device, in order of creation, until it returns non-zero; returns that. fn must not create or delete. */
+/* Whether, and how, a device does something; a descriptor for reading only may do less. */
+enum nvio_bdev_support {
+	NVIO_BDEV_CANNOT = 0,
+	NVIO_BDEV_NATIVE = 1,	/* its module does it */
+	NVIO_BDEV_EMULATED = 2, /* the library does it by reading and writing */
+};
+
+/* NVIO_BDEV_CANNOT also for a type that does not exist. */
+NVIO_EXPORT enum nvio_bdev_support nvio_bdev_can(const struct nvio_bdev *bdev, enum nvio_bdev_io_type type);
+
+/*
+ * Calls fn for each device, in order of creation, until it returns non-zero; returns that. fn may open, create and delete, this device
+ * and others; `bdev` stays valid while fn runs. -EINVAL NULL. Any thread.
+ */
 NVIO_EXPORT int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_bdev *bdev, void *arg), void *arg);
+
+/*
+ * Takes the device for oneself, or for a module that builds on it: as long as it lasts others get -EPERM when they open it
+ * for writing. 0; -EPERM claimed already; -EBUSY open for writing elsewhere; -ENODEV; -EINVAL NULL. Ends with the release
+ * or with the descriptor. Thread: the opening one.
+ */
+NVIO_EXPORT int nvio_bdev_claim(struct nvio_bdev_desc *desc);
+NVIO_EXPORT void nvio_bdev_release(struct nvio_bdev_desc *desc); /* does nothing when the claim is not its own */
 
 /*
  * The current nvio_thread's channel of the device (reference counted; give it back with nvio_channel_put()).
@@ -73,12 +111,16 @@ NVIO_EXPORT int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_b
 NVIO_EXPORT int nvio_bdev_channel(struct nvio_bdev_desc *desc, struct nvio_channel **ch);
 
 /*
- * I/O. Offset and length in bytes, multiples of the block size. `buf` any address; the iovec array and the buffers stay
- * the caller's but must not change until the op completes. Op flags: NVIO_OP_FUA on writes. Thread: the channel's.
+ * I/O. Offset and length in bytes, multiples of the block size, of any size up to the device's: what is larger than the module can take,
+ * crosses what it cannot cross, or lies in memory that it cannot use is split and copied by the library. `buf` any address; the iovec
+ * array and the buffers stay the caller's but must not change until the op completes. Op flags: NVIO_OP_FUA where something is
+ * written, but not on unmap. Thread: the channel's.
  * 0: submitted; else nothing was: -EINVAL misaligned, length 0, flags, NULL, iovec too short or over 2^20 entries; -ERANGE
  * beyond the end (wrap-around included); -EBADF a write on a read-only descriptor; -ENODEV removed; -EOPNOTSUPP the
- * module cannot. op.status then: 0, -EIO, -ENOSPC, -ENODEV, -ECANCELED, -ETIMEDOUT (op.timeout_us passed; the module still
- * finishes first), -EILSEQ a compare found a difference.
+ * module cannot, and the library cannot for it. Checked builds: -EFAULT a buffer of nvio_mem_alloc() was freed, or is too short.
+ * op.status then: 0, -EIO, -ENOSPC, -ENODEV, -ECANCELED, -ETIMEDOUT (op.timeout_us passed; the module still
+ * finishes first), -EILSEQ a compare found a difference, -ENOMEM the first time a channel needs memory to split, copy or emulate.
+ * Of what is split the first error counts, and other parts may have been done.
  */
 NVIO_EXPORT int nvio_bdev_read(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t offset,
 	uint64_t len, struct nvio_op *op);
@@ -89,6 +131,12 @@ NVIO_EXPORT int nvio_bdev_readv(struct nvio_bdev_desc *desc, struct nvio_channel
 NVIO_EXPORT int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov,
 	int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op);
 
+/* The same in blocks: `lba` and `num_blocks` times the block size. */
+NVIO_EXPORT int nvio_bdev_read_blocks(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t lba,
+	uint64_t num_blocks, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_write_blocks(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *buf, uint64_t lba,
+	uint64_t num_blocks, struct nvio_op *op);
+
 /* The same range becomes zeros; is given back (its content is then undefined, zeros for malloc, null and file); is made durable. */
 NVIO_EXPORT int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *ch, uint64_t offset, uint64_t len,
 	struct nvio_op *op);
@@ -96,65 +144,35 @@ NVIO_EXPORT int nvio_bdev_unmap(struct nvio_bdev_desc *desc, struct nvio_channel
 	struct nvio_op *op);
 NVIO_EXPORT int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *ch, struct nvio_op *op);
 
+/* Whether the device holds what the buffer holds: op.status 0, or -EILSEQ it does not. */
+NVIO_EXPORT int nvio_bdev_compare(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *buf, uint64_t offset,
+	uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_comparev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct iovec *iov,
+	int iovcnt, uint64_t offset, uint64_t len, struct nvio_op *op);
+
 /*
- * Built-in devices. `name` as above, unique in the environment (-EEXIST). block_size: a power of two, 512 to 65536. uuid: NULL for
- * a random one. Any thread.
+ * Writes `write` where the device holds `compare`, else nothing (-EILSEQ). No other I/O of the device comes between, and of several at
+ * once on the same range one wins. Once it writes it cannot be cancelled any more.
  */
+NVIO_EXPORT int nvio_bdev_compare_and_write(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *compare,
+	const void *write, uint64_t offset, uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_compare_and_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch,
+	const struct iovec *compare, int compare_count, const struct iovec *write, int write_count, uint64_t offset,
+	uint64_t len, struct nvio_op *op);
+
+/* Copies [src, src + len) of the device to [offset, offset + len) of it; ranges that overlap are refused with -EINVAL. */
+NVIO_EXPORT int nvio_bdev_copy(struct nvio_bdev_desc *desc, struct nvio_channel *ch, uint64_t src, uint64_t offset,
+	uint64_t len, struct nvio_op *op);
+
 /*
- * Memory is taken at the first touch, in large pages where the kernel has them: the first byte written in an aligned 2 MiB may take
- * all of the 2 MiB.
+ * Sends an NVMe command (nvio/spec/command.h) to the controller behind the device, with a buffer of `len` bytes (NULL and 0: none), which the
+ * command moves to or from. `cmd` must stay as it is until the op completes; what the controller answers is in op.cpl. Neither the range
+ * nor the opcode is looked at, so the descriptor must be writable (-EBADF). -EOPNOTSUPP no NVMe behind it.
  */
-struct nvio_bdev_malloc_opts {
-	size_t size;
-	const char *name;
-	uint32_t block_size;
-	uint64_t num_blocks;
-	const uint8_t *uuid;
-};
-NVIO_EXPORT int nvio_bdev_malloc_create(struct nvio_env *env, const struct nvio_bdev_malloc_opts *opts);
-
-struct nvio_bdev_null_opts {
-	size_t size;
-	const char *name;
-	uint32_t block_size;
-	uint64_t num_blocks;
-	const uint8_t *uuid;
-	bool untouched_reads; /* reads leave the buffer as it was: no data moves at all, for measuring everything else */
-};
-NVIO_EXPORT int nvio_bdev_null_create(struct nvio_env *env, const struct nvio_bdev_null_opts *opts);
-
-enum nvio_bdev_file_engine {
-	NVIO_BDEV_FILE_AUTO = 0,  /* io_uring, or threads where it is forbidden or not built in */
-	NVIO_BDEV_FILE_IO_URING,  /* or an error */
-	NVIO_BDEV_FILE_THREADS,   /* a pool with preadv and pwritev */
-};
-
-struct nvio_bdev_file_opts {
-	size_t size;
-	const char *name;
-	const char *path;        /* a regular file or a block device */
-	uint32_t block_size;     /* 0: 512 */
-	uint64_t num_blocks;     /* 0: as large as the file; else the file is extended (sparse) up to that many when it is shorter
-	                            and `create` is set, or refused with -ENOSPC when not */
-	const uint8_t *uuid;     /* NULL: derived from the file's device and inode, so it stays the same */
-	bool create;             /* make the file when it is not there */
-	bool read_only;
-	bool no_direct;          /* do not try O_DIRECT */
-	enum nvio_bdev_file_engine engine;
-	uint32_t threads;        /* of the thread engine; 0: 4 */
-};
-/*
- * 0; -ENOENT, -EACCES, -EISDIR, -EINVAL (size 0, or not a multiple of the block), -EROFS, -ENOSPC, ... each with the path and the
- * remedy. The file is locked (flock) against a second writer: -EBUSY.
- */
-NVIO_EXPORT int nvio_bdev_file_create(struct nvio_env *env, const struct nvio_bdev_file_opts *opts);
-
-/* "io_uring" or "threads", and whether O_DIRECT is in use. For reports. -EINVAL not a file device. */
-NVIO_EXPORT int nvio_bdev_file_engine(const struct nvio_bdev *bdev, const char **engine, bool *direct);
-
-NVIO_EXPORT void nvio_bdev_malloc_opts_init(struct nvio_bdev_malloc_opts *opts);
-NVIO_EXPORT void nvio_bdev_null_opts_init(struct nvio_bdev_null_opts *opts);
-NVIO_EXPORT void nvio_bdev_file_opts_init(struct nvio_bdev_file_opts *opts);
+NVIO_EXPORT int nvio_bdev_nvme_io(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct nvio_sqe *cmd,
+	void *buf, uint64_t len, struct nvio_op *op);
+NVIO_EXPORT int nvio_bdev_nvme_admin(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const struct nvio_sqe *cmd,
+	void *buf, uint64_t len, struct nvio_op *op);
 
 /*
  * Changes the size. 0; -EOPNOTSUPP; -EINVAL 0; -ENOSPC, -EBUSY. Descriptors hear NVIO_BDEV_RESIZED; I/O beyond the new end that is
@@ -169,5 +187,7 @@ NVIO_EXPORT int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_
 NVIO_EXPORT int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op);
 
 NVIO_END_DECLS
+
+#include <nvio/bdev_devices.h>
 
 #endif

@@ -12,13 +12,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/env.h"
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "bdev/names.h"
 #include "thread/thread.h"
 #include <nvio/bdev.h>
 #include <nvio/bdev_module.h>
+#include <nvio/histogram.h>
 
 #define BDEV_MAX_CHANNELS 256 /* per device; one per nvio_thread */
 #define BDEV_MAX_ALIASES  16
@@ -26,13 +29,34 @@
 #define BDEV_MAX_MODULES  64
 #define BDEV_MIN_BLOCK	  512u
 #define BDEV_MAX_BLOCK	  65536u
+#define BDEV_MAX_BUF_ALIGN 4096u
+
+/* What a descriptor for reading allows, and what needs one for writing. */
+#define BDEV_READ_TYPES                                                                                                \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE))
+#define BDEV_WRITE_TYPES                                                                                               \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                                 \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) |                     \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY) | NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET) |                                  \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME_ADMIN))
+
+/* What the layer can make of reads and writes. */
+#define BDEV_EMULATED_TYPES                                                                                            \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE) |                               \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY))
 
 struct bdev_registry {
 	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
 	struct list devices; /* in order of creation */
 	struct list leaving; /* deleted, and not gone yet */
+	struct bdev_names names; /* of devices */
+	struct list cursors;	 /* of nvio_bdev_for_each() */
 	const struct nvio_bdev_module *modules[BDEV_MAX_MODULES];
 	unsigned module_count;
+	uint64_t last_serial;
+	pthread_mutex_t event_lock; /* recursive, outside of all others: events of roaming descriptors, one at a time; see bdev_desc_mute() */
+	uint64_t opened_ns, opened_ticks; /* immutable; the same moment by both clocks */
+	_Atomic uint64_t ns_per_tick;	  /* times 2^32, of histograms; set before there are any */
 };
 
 struct nvio_bdev {
@@ -41,11 +65,19 @@ struct nvio_bdev {
 	uint64_t block_mask;						     /* immutable */
 	int (*submit)(void *device, void *channel, struct nvio_bdev_io *io); /* immutable */
 	void *device;							     /* immutable; the module's */
-	_Atomic bool has_write_zeroes; /* false for good once the device turns out not to have it */
-	uint32_t block_size;	       /* immutable */
-	uint32_t io_types;	       /* immutable; NVIO_BDEV_CAN() of what the module takes */
-	bool volatile_cache;	       /* immutable */
-	bool read_only;		       /* immutable */
+	_Atomic uint32_t native; /* NVIO_BDEV_CAN() of what the module takes; what it turns out not to have goes for good */
+	uint32_t block_size;	 /* immutable */
+	uint32_t io_types;	 /* immutable; NVIO_BDEV_CAN() of what is native or emulated */
+	uint32_t forwards;	 /* immutable */
+	bool volatile_cache;	 /* immutable */
+	bool read_only;		 /* immutable */
+
+	/* What the module can take at once, as masks and largest values; all immutable. */
+	uint32_t max_io_bytes;
+	uint32_t max_iovcnt;
+	uint64_t boundary_mask; /* UINT64_MAX: no boundary */
+	uintptr_t buf_mask;
+	uint32_t gates; /* that the device's limits close on each channel */
 
 	_Atomic bool removed;
 	_Atomic uint64_t num_blocks;
@@ -53,19 +85,31 @@ struct nvio_bdev {
 	const struct nvio_bdev_module *module;	     /* immutable */
 	char *name;				     /* immutable */
 	uint8_t uuid[16];			     /* immutable */
-	_Atomic(char *) aliases[BDEV_MAX_ALIASES];   /* added under the registry lock, never taken back */
+	_Atomic(struct bdev_alias *) aliases[BDEV_MAX_ALIASES]; /* added under the registry lock, never taken back */
+	struct bdev_name by_name, by_uuid;			/* registry lock */
+	uint64_t serial;			     /* immutable; in order of creation */
 	struct list link;			     /* registry lock; in devices or leaving */
 	struct list descs;			     /* registry lock; those open */
 	struct list channels;			     /* registry lock */
 	struct nvio_bdev_desc *claimed_by;	     /* registry lock */
+	uint32_t pins; /* registry lock; of those who look at it without a descriptor: it is not destroyed yet */
 	uint64_t slots_used[BDEV_MAX_CHANNELS / 64]; /* registry lock; see bdev_channel.slot */
 	pthread_mutex_t resize_lock; /* one resize at a time, and no new channel meanwhile; outside of the
 					registry lock */
 	struct nvio_io_device_ops channel_ops; /* immutable */
 
+	/* What is known of its I/O; stat.h. Registry lock. */
+	struct list walks;
+	uint64_t walk_bits;
+	struct bdev_stat *past;			/* NVIO_BDEV_IO_TYPES; what channels that have ended have counted. Immutable */
+	struct nvio_histogram *past_histograms; /* the same; NULL: there are to be none */
+	uint64_t counted_since_ns;		/* by clock_monotonic_ns() */
+	uint64_t sample_period_us;		/* 0: no sampling */
+
 	/* The deletion. */
 	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
-	struct nvio_thread *delete_thread; /* registry lock; where both ops complete */
+	struct nvio_thread *delete_thread; /* registry lock; where both ops complete. May be gone: delete_thread_id */
+	uint64_t delete_thread_id;	   /* registry lock */
 	struct nvio_op gone_op;		   /* delete_thread; completes with the last channel's end */
 	bool channels_gone;		   /* registry lock */
 };
@@ -80,14 +124,53 @@ struct nvio_bdev_desc {
 	struct bdev_registry *reg;  /* immutable */
 	uint32_t io_types;	    /* immutable; what the flags of open allow and the device can */
 	bool writable;		    /* immutable */
-	struct nvio_thread *thread; /* immutable; the opening one: events and close */
+	struct nvio_thread *thread; /* immutable; the opening one: events and close. May be gone: thread_id */
+	uint64_t thread_id;	    /* immutable */
 	struct list link;	    /* registry lock */
 	uint32_t events;	    /* registry lock; bits to be told */
+	bool roams;		    /* registry lock; events may run on another thread once the opening one is gone */
 	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
 	bool closed;	 /* registry lock */
+	bool muted;	 /* event lock */
 	nvio_bdev_event_fn event_fn; /* opening thread */
 	void *event_arg;	     /* opening thread */
 	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
+};
+
+/* Why a submit on a channel does not go straight to the module: bits of bdev_channel.gates. */
+enum {
+	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
+	BDEV_GATE_LIMITS = 1 << 1,  /* the module cannot take everything at once: piece.c */
+	BDEV_GATE_TIMED = 1 << 2,   /* there are histograms: observe.c */
+};
+
+/*
+ * Where an I/O came from that was sent on to a device below, and what it had there; as many per channel as the module's params say.
+ */
+struct bdev_frame {
+	struct bdev_frame *next; /* free: the next free one; in use: the frame of the device above */
+	struct bdev_channel *ch;
+	struct nvio_bdev_desc *desc;
+	uint64_t offset;
+	uint64_t begun;
+	uint64_t deadline_ns;
+	uint64_t rest;
+	uint16_t state;
+};
+
+/* What has ended on a channel, of one type. Own thread: whoever wants to know asks it by message. */
+struct bdev_stat {
+	uint64_t ops; /* errors among them */
+	uint64_t bytes;
+	uint64_t errors;
+	uint64_t ticks; /* from submit to end, together */
+	uint64_t min_ticks; /* 0: none yet */
+	uint64_t max_ticks;
+};
+
+/* Queue depths that were seen. */
+struct bdev_samples {
+	uint64_t count, sum, max;
 };
 
 /* Context of the nvio_channel; the module's own follows behind it. Own thread. */
@@ -95,8 +178,34 @@ struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
 	struct nvio_thread *thread;
 	struct nvio_bdev *bdev;
-	struct op_queue waiting; /* the module had no room; in order */
+	uint32_t gates;
+	uint32_t epoch;		      /* 0 or 1: which of in_flight new I/O counts in */
+	uint64_t in_flight[2];	      /* by epoch: so that those from before a moment can be told from later ones */
 	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
+	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
+	struct op_queue waiting; /* the module had no room; in order */
+
+	/* What is watched: observe.c. */
+	struct nvio_histogram *histograms; /* NVIO_BDEV_IO_TYPES, or NULL */
+	struct bdev_samples samples;
+	uint64_t sample_period_us;
+	struct nvio_timer sample_timer;
+	uint64_t walked; /* registry lock; which walks have been here: stat.h */
+
+	/* What is done in pieces: piece.c. */
+	struct bdev_pool *pool;	   /* NULL: not needed so far */
+	struct op_queue unissued;  /* I/Os of which pieces are still to be handed out; in order */
+	bool pumping;		   /* bdev_pieces_pump() is at it */
+
+	/* Of a module that forwards: forward.c. */
+	struct bdev_frame *free_frames;
+	struct bdev_frame *frames;   /* all of them; NULL: the module does not forward */
+	struct bdev_channel *feeds;  /* what is below, where I/O goes through without a frame; NULL: none so far */
+	struct list feeder;	     /* in feeds->feeders */
+	bool hooked;		     /* the module has forwarded() */
+	bool wants_ready;	     /* no frame, or no room below: nvio_bdev_channel_ready() is owed */
+	struct list feeders;	     /* the channels that feed this one */
+	struct bdev_stat stats_apart[NVIO_BDEV_IO_TYPES]; /* of a feeding channel: what did not go through like this */
 	unsigned slot;		 /* the same as an index */
 	bool ending;		 /* being destroyed: nothing is submitted any more */
 	bool resubmitting;	 /* nvio_bdev_channel_ready() is at it */
@@ -108,13 +217,14 @@ struct bdev_channel {
 
 /* nvio_bdev_io.state */
 enum {
-	BDEV_IO_WAITING = 1 << 0, /* in bdev_channel.waiting */
-	BDEV_IO_NATIVE_ZEROES =
-		1 << 1, /* WRITE_ZEROES that the module has; -EOPNOTSUPP turns it into the next */
-	BDEV_IO_EMULATED_ZEROES = 1 << 2, /* zeros are being written, piece by piece */
-	BDEV_IO_STEPPING = 1 << 3,	  /* of these: inside submit */
-	BDEV_IO_STEPPED = 1 << 4,	  /* of these: the piece ended inside submit */
-	BDEV_IO_DEADLINE = 1 << 5,	  /* deadline_ns is set */
+	BDEV_IO_WAITING = 1 << 0,   /* in bdev_channel.waiting */
+	BDEV_IO_NATIVE = 1 << 1,    /* the module should have it; when it answers -EOPNOTSUPP, the layer does it */
+	BDEV_IO_PIECES = 1 << 2,    /* it is being done in pieces */
+	BDEV_IO_UNISSUED = 1 << 3,  /* in bdev_channel.unissued */
+	BDEV_IO_PIECE = 1 << 4,	    /* it is a piece of another one */
+	BDEV_IO_DEADLINE = 1 << 5,  /* deadline_ns is set */
+	BDEV_IO_FORWARDED = 1 << 6, /* it came from a device above, which `frame` tells */
+	BDEV_IO_TIMED = 1 << 7,	    /* its latency goes into a histogram */
 };
 
 nvio_static_assert(
@@ -141,18 +251,50 @@ static ALWAYS_INLINE void bdev_count_add(
 		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/*
+ * When an I/O began, in ticks, with the channel's epoch in the lowest bit.
+ */
+static ALWAYS_INLINE uint64_t bdev_begun(const struct bdev_channel *ch)
+{
+	return (cycles() & ~1ull) | ch->epoch;
+}
+
+/*
+ * One I/O less on the channel, and counted: in ch->stats, or in stats_apart when it did not go through without a frame, where others
+ * do.
+ */
+static ALWAYS_INLINE void bdev_io_account(
+	struct bdev_channel *ch, struct bdev_stat *stats, const struct nvio_bdev_io *io, int status)
+{
+	struct bdev_stat *stat = &stats[io->type];
+	uint64_t ticks = cycles() - io->begun;
+
+	ch->in_flight[io->begun & 1]--;
+	stat->ops++;
+	stat->bytes += io->len;
+	stat->ticks += ticks;
+	/* One comparison: 0, of none yet, becomes the largest there is. */
+	if (unlikely(ticks - 1 < stat->min_ticks - 1))
+		stat->min_ticks = ticks;
+	if (unlikely(ticks > stat->max_ticks))
+		stat->max_ticks = ticks;
+	if (unlikely(status))
+		stat->errors++;
+}
+
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
 static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
+	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
 }
 
-/* The same where more than the module has a say: a deadline, a write zeroes that is being emulated. io.c */
+/* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
 
 /* nvio_bdev_io_done() for modules in this library. */
@@ -164,8 +306,30 @@ static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
 		bdev_io_end(io, status);
 }
 
+/* forward.c: the I/O goes back to the device above, after it was accounted here. */
+void bdev_io_return(struct nvio_bdev_io *io, int status);
+int bdev_frames_init(struct bdev_channel *ch);
+void bdev_frames_fini(struct bdev_channel *ch);
+/* The rest of nvio_bdev_channel_ready(): those above, which found no room here. */
+void bdev_feeders_ready(struct bdev_channel *ch);
+/* As bdev_io_end(), for what did not go through without a frame. */
+void bdev_io_end_apart(struct nvio_bdev_io *io, int status);
+
+/* io.c: takes it, waits for room, or ends with the error. 0 */
+int bdev_io_hand_over(struct nvio_bdev_io *io);
+/*
+ * io.c: the same, behind all gates but those of the module's own (room and limits): whatever holds I/O back lets it go by this.
+ */
+int bdev_io_start(struct nvio_bdev_io *io);
+/* io.c: words for messages */
+const char *bdev_type_name(unsigned type);
+
 /* Puts the I/O at the end of the waiting queue. channel.c */
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io);
+/* Takes it out of there and ends it. channel.c */
+void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status);
+/* Has the deadlines of what waits looked at no later than then. channel.c */
+void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns);
 extern const struct pollable_ops bdev_channel_pollable;
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size);
 static inline struct bdev_channel *bdev_channel_of(void *module)
@@ -173,19 +337,48 @@ static inline struct bdev_channel *bdev_channel_of(void *module)
 	return container_of((unsigned char *)module, struct bdev_channel, module);
 }
 
-/* zeroes.c: begins, or goes on with, writing zeros over io->offset and io->rest. */
-void bdev_zeroes_begin(struct nvio_bdev_io *io);
-/* A piece has ended. -EINPROGRESS: it goes on; else the status. */
-int bdev_zeroes_next(struct nvio_bdev_io *io, int status);
-
 /* registry.c; with the registry lock held */
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name);
-bool bdev_is_named(const struct nvio_bdev *bdev, const char *name);
+/* Nobody finds it any more. */
+void bdev_unlist(struct bdev_registry *reg, struct nvio_bdev *bdev);
 int bdev_name_check(const char *what, const char *name);
 
 /* device.c */
 void bdev_free(struct nvio_bdev *bdev);	       /* the module's destroy included */
 void bdev_last_closed(struct nvio_bdev *bdev); /* of a device whose channels are gone */
+/* With the registry lock held: whether nothing keeps a deleted device any more. */
+bool bdev_is_unused(const struct nvio_bdev *bdev);
+void bdev_unpin(struct nvio_bdev *bdev);
+
+/* observe.c: the latency of an I/O that ends now. */
+void bdev_histogram_count(struct bdev_channel *ch, const struct nvio_bdev_io *io);
+
+/*
+ * device.c: nvio_bdev_delete() and nvio_bdev_resize() of the device `name` whose module's context is `device`, and of no other that has
+ * taken over the name; NULL: of any.
+ */
+int bdev_delete_of(struct nvio_env *env, const char *name, const void *device, struct nvio_op *op);
+int bdev_resize_of(struct nvio_env *env, const char *name, const void *device, uint64_t num_blocks);
+
+/*
+ * device.c: takes back a registration that was the first half of something: the device goes at once, its module's destroy included.
+ * 0; -ENODEV; -EBUSY somebody has opened it already. Any thread.
+ */
+int bdev_withdraw(struct nvio_env *env, const char *name, const void *device);
+
+/*
+ * tell.c: calls set(device, arg) for the device of that name, with the registry lock held; then, unless heed is NULL, has heed() run for each of
+ * its channels on its thread, with NULL as arg, and `op` complete. 0; -ENODEV; -EINVAL it is of another module, or no current thread; what
+ * set() returns; -ENOMEM, when set() has been called. Any thread.
+ */
+int bdev_tell(struct nvio_env *env, const char *name, const struct nvio_bdev_module *module,
+	int (*set)(void *device, void *arg), void *arg, int (*heed)(struct nvio_channel *ch, void *arg), struct nvio_op *op);
+
+/* desc.c: closes whatever is in flight. On the opening thread, or when that is gone. */
+void bdev_desc_close(struct nvio_bdev_desc *desc);
+
+/* desc.c: once it has returned, no event of this roaming descriptor is, or will be, told but by a caller of this. Any thread. */
+void bdev_desc_mute(struct nvio_bdev_desc *desc);
 
 /* desc.c; with the registry lock held: tells every descriptor of the device, each on its own thread. */
 void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event);

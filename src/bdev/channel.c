@@ -4,7 +4,8 @@
  * I/O that the module had no room for, its deadlines, and cancel.
  */
 #include "base/clock.h"
-#include "bdev/bdev.h"
+#include "bdev/piece.h"
+#include "bdev/stat.h"
 
 static int channel_poll(struct nvio_pollable *p)
 {
@@ -16,10 +17,11 @@ static struct nvio_thread *channels_thread(struct nvio_pollable *p)
 	return container_of(p, struct bdev_channel, pollable)->thread;
 }
 
-/* Takes a waiting I/O out of the queue and ends it. */
-static void waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
+void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
 {
 	op_queue_remove(&ch->waiting, bdev_io_op(io));
+	if (op_queue_empty(&ch->waiting))
+		ch->gates &= ~BDEV_GATE_WAITING;
 	io->state &= ~BDEV_IO_WAITING;
 	bdev_io_done(io, status);
 }
@@ -29,12 +31,14 @@ static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
 	struct bdev_channel *ch = container_of(p, struct bdev_channel, pollable);
 	struct nvio_bdev_io *io = bdev_op_io(op);
 
+	if (io->state & BDEV_IO_PIECES && bdev_pieces_stop(ch, io, -ECANCELED))
+		return 0;
 	if (!(io->state & BDEV_IO_WAITING))
 		return fail(-EOPNOTSUPP,
 			"bdev: cancel: %s: module %s is at it and cannot be stopped; the operation will "
 			"complete by itself",
 			ch->bdev->name, ch->bdev->module->name);
-	waiting_end(ch, io, -ECANCELED);
+	bdev_waiting_end(ch, io, -ECANCELED);
 	return 0;
 }
 
@@ -45,9 +49,8 @@ const struct pollable_ops bdev_channel_pollable = {
 	.thread = channels_thread,
 };
 
-/* Has the timer run out no later than at `due_ns`. Without a timer a deadline is seen when the I/O gets its
- * turn. */
-static void timer_arm(struct bdev_channel *ch, uint64_t due_ns)
+/* Without a timer a deadline is seen when the I/O gets its turn. */
+void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns)
 {
 	uint64_t now;
 
@@ -63,9 +66,10 @@ static void timer_fired(struct nvio_timer *timer)
 {
 	struct bdev_channel *ch = timer->arg;
 	uint64_t now = clock_now(&ch->bdev->env->clock);
-	uint64_t next_ns = 0;
+	uint64_t next_ns;
 
 	ch->timer_due_ns = 0;
+	next_ns = bdev_pieces_expire(ch, now);
 	for (struct nvio_op *op = ch->waiting.head, *next; op; op = next) {
 		struct nvio_bdev_io *io = bdev_op_io(op);
 
@@ -73,20 +77,21 @@ static void timer_fired(struct nvio_timer *timer)
 		if (!(io->state & BDEV_IO_DEADLINE))
 			continue;
 		if (io->deadline_ns <= now)
-			waiting_end(ch, io, -ETIMEDOUT);
+			bdev_waiting_end(ch, io, -ETIMEDOUT);
 		else if (!next_ns || io->deadline_ns < next_ns)
 			next_ns = io->deadline_ns;
 	}
 	if (next_ns)
-		timer_arm(ch, next_ns);
+		bdev_timer_arm(ch, next_ns);
 }
 
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io)
 {
 	io->state |= BDEV_IO_WAITING;
 	op_queue_push(&ch->waiting, bdev_io_op(io));
+	ch->gates |= BDEV_GATE_WAITING;
 	if (io->state & BDEV_IO_DEADLINE)
-		timer_arm(ch, io->deadline_ns);
+		bdev_timer_arm(ch, io->deadline_ns);
 }
 
 void nvio_bdev_channel_ready(void *module)
@@ -111,7 +116,19 @@ void nvio_bdev_channel_ready(void *module)
 		if (rc)
 			bdev_io_done(io, rc);
 	}
+	/* Before the feeders have their turn: what they send would wait here, and the module owes no call for it. */
+	if (op_queue_empty(&ch->waiting))
+		ch->gates &= ~BDEV_GATE_WAITING;
+	bdev_feeders_ready(ch);
 	ch->resubmitting = false;
+}
+
+void nvio_bdev_channel_abort(struct nvio_channel *handle)
+{
+	struct bdev_channel *ch = channel_ctx(handle);
+
+	if (ch->bdev->module->abort)
+		ch->bdev->module->abort(ch->bdev->device, ch->module);
 }
 
 /* Finds a free slot and joins the device's list. */
@@ -153,6 +170,7 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	/* The module has kept its word: all I/O of this channel has ended. */
 	list_for_each (l, &bdev->descs)
 		invariant(!list_entry(l, struct nvio_bdev_desc, link)->in_flight[ch->slot].n);
+	bdev_walk_leave(ch);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
 	pthread_mutex_unlock(&reg->lock);
@@ -167,17 +185,53 @@ static int channel_create(void *device, struct nvio_channel *handle)
 	ch->pollable.ops = &bdev_channel_pollable;
 	ch->thread = channel_thread(handle);
 	ch->bdev = bdev;
+	ch->gates = bdev->gates;
 	op_queue_init(&ch->waiting);
+	op_queue_init(&ch->unissued);
 	ch->timer.fn = timer_fired;
 	ch->timer.arg = ch;
+	rc = bdev_frames_init(ch);
+	if (!rc && bdev->gates & BDEV_GATE_LIMITS)
+		rc = bdev_pool_init(ch);
+	if (rc)
+		goto free_frames;
 	rc = channel_join(bdev, ch);
 	if (rc)
-		return rc;
+		goto free_pool;
 	if (bdev->module->channel_create)
 		rc = bdev->module->channel_create(bdev->device, ch->module, ch->thread);
 	if (rc)
-		channel_leave(bdev, ch);
+		goto leave;
+	rc = bdev_observe_init(ch);
+	if (rc)
+		goto destroy_module_part;
+	return 0;
+
+destroy_module_part:
+	if (bdev->module->channel_destroy)
+		bdev->module->channel_destroy(bdev->device, ch->module);
+leave:
+	channel_leave(bdev, ch);
+	bdev_observe_fini(ch);
+free_pool:
+	bdev_pool_fini(ch);
+free_frames:
+	bdev_frames_fini(ch);
 	return rc;
+}
+
+/*
+ * What was sent on comes back before the module's part goes: it is hurried, and the thread polled for as long as that takes.
+ */
+static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
+{
+	if (!ch->frames)
+		return;
+	while (ch->in_flight[0] + ch->in_flight[1]) {
+		if (bdev->module->abort)
+			bdev->module->abort(bdev->device, ch->module);
+		nvio_thread_poll(ch->thread, 0);
+	}
 }
 
 /* Stop intake, end what waits, let the module finish what it has. */
@@ -187,12 +241,18 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 	struct bdev_channel *ch = channel_ctx(handle);
 
 	ch->ending = true;
+	bdev_pieces_stop_all(ch);
 	while (!op_queue_empty(&ch->waiting))
-		waiting_end(ch, bdev_op_io(ch->waiting.head), -ECANCELED);
+		bdev_waiting_end(ch, bdev_op_io(ch->waiting.head), -ECANCELED);
 	nvio_timer_stop(&ch->timer);
+	await_forwarded(bdev, ch);
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
 	channel_leave(bdev, ch);
+	bdev_observe_fini(ch);
+	bdev_stat_stop_feeding(ch);
+	bdev_pool_fini(ch);
+	bdev_frames_fini(ch);
 }
 
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size)

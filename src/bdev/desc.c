@@ -6,11 +6,6 @@
 #include "bdev/bdev.h"
 #include <nvio/error.h>
 
-#define READ_TYPES (NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH))
-#define WRITE_TYPES                                                                                          \
-	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) |                      \
-		NVIO_BDEV_CAN(NVIO_BDEV_IO_UNMAP))
-
 /* With the registry lock held. 0, or why the device cannot be opened like this. */
 static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t flags)
 {
@@ -22,7 +17,7 @@ static int open_check(const struct nvio_bdev *bdev, const char *name, uint32_t f
 		return fail(-EROFS, "bdev: open: %s is read-only; open it without NVIO_BDEV_WRITE", name);
 	if (bdev->claimed_by)
 		return fail(-EPERM,
-			"bdev: open: %s is claimed by a device that builds on it; delete that one first",
+			"bdev: open: %s is claimed for exclusive use, perhaps by a device that builds on it; delete that one first",
 			name);
 	return 0;
 }
@@ -49,13 +44,14 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 		return fail(-ENOMEM, "bdev: open: %s: no memory for a descriptor", name);
 	desc->writable = flags & NVIO_BDEV_WRITE;
 	desc->thread = thread_current();
+	desc->thread_id = nvio_thread_id(desc->thread);
 	desc->reg = reg;
 	pthread_mutex_lock(&reg->lock);
 	bdev = bdev_find(reg, name);
 	rc = open_check(bdev, name, flags);
 	if (!rc) {
 		desc->bdev = bdev;
-		desc->io_types = bdev->io_types & (READ_TYPES | (desc->writable ? WRITE_TYPES : 0));
+		desc->io_types = bdev->io_types & (BDEV_READ_TYPES | (desc->writable ? BDEV_WRITE_TYPES : 0));
 		list_push_back(&bdev->descs, &desc->link);
 	}
 	pthread_mutex_unlock(&reg->lock);
@@ -79,6 +75,22 @@ struct nvio_bdev *nvio_bdev_desc_bdev(const struct nvio_bdev_desc *desc)
 	return desc->bdev;
 }
 
+/* Of one whose opener is gone it may be any thread, and somebody else may be closing it. */
+static void roaming_event(struct nvio_bdev_desc *desc, enum nvio_bdev_event event)
+{
+	pthread_mutex_lock(&desc->reg->event_lock);
+	if (!desc->muted)
+		desc->event_fn(desc, event, desc->event_arg);
+	pthread_mutex_unlock(&desc->reg->event_lock);
+}
+
+void bdev_desc_mute(struct nvio_bdev_desc *desc)
+{
+	pthread_mutex_lock(&desc->reg->event_lock);
+	desc->muted = true;
+	pthread_mutex_unlock(&desc->reg->event_lock);
+}
+
 /* The message to the opening thread: all events that have come together until now. */
 static void events_deliver(void *arg)
 {
@@ -87,6 +99,7 @@ static void events_deliver(void *arg)
 
 	for (;;) {
 		enum nvio_bdev_event event;
+		bool roams;
 
 		pthread_mutex_lock(&reg->lock);
 		if (!desc->events || desc->closed) {
@@ -95,8 +108,11 @@ static void events_deliver(void *arg)
 		}
 		event = desc->events & 1u << NVIO_BDEV_RESIZED ? NVIO_BDEV_RESIZED : NVIO_BDEV_REMOVED;
 		desc->events &= ~(1u << event);
+		roams = desc->roams;
 		pthread_mutex_unlock(&reg->lock);
-		if (desc->event_fn)
+		if (roams)
+			roaming_event(desc, event);
+		else if (desc->event_fn)
 			desc->event_fn(desc, event, desc->event_arg);
 	}
 	if (!desc->closed)
@@ -114,7 +130,10 @@ void bdev_notify(struct nvio_bdev *bdev, enum nvio_bdev_event event)
 		desc->events |= 1u << event;
 		if (desc->event_sent)
 			continue;
-		rc = nvio_thread_send(desc->thread, events_deliver, desc);
+		rc = thread_send_by_id(bdev->env, desc->thread_id, events_deliver, desc);
+		/* Its opener is gone: whoever removes or resizes the device sees to what stands on it. */
+		if (rc && desc->roams && thread_current())
+			rc = nvio_thread_send(thread_current(), events_deliver, desc);
 		desc->event_sent = !rc;
 		if (rc)
 			log_msg(&bdev->env->log, NVIO_LOG_WARN,
@@ -144,27 +163,17 @@ static uint64_t in_flight(const struct nvio_bdev_desc *desc)
 	return count;
 }
 
-int nvio_bdev_close(struct nvio_bdev_desc *desc)
+void bdev_desc_close(struct nvio_bdev_desc *desc)
 {
-	struct bdev_registry *reg;
-	struct nvio_bdev *bdev;
-	uint64_t count;
+	struct nvio_bdev *bdev = desc->bdev;
+	struct bdev_registry *reg = desc->reg;
 	bool last, kept;
 
-	if (!desc)
-		return 0;
-	bdev = desc->bdev;
-	reg = bdev->env->bdevs;
-	checked(thread_current() == desc->thread);
-	count = in_flight(desc) + ended_count(desc);
-	if (count)
-		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them",
-			bdev->name, (unsigned long long)count);
 	pthread_mutex_lock(&reg->lock);
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)
 		bdev->claimed_by = NULL;
-	last = bdev->channels_gone && list_empty(&bdev->descs);
+	last = bdev_is_unused(bdev);
 	kept = desc->event_sent;
 	desc->closed = true;
 	pthread_mutex_unlock(&reg->lock);
@@ -172,6 +181,20 @@ int nvio_bdev_close(struct nvio_bdev_desc *desc)
 		bdev_last_closed(bdev);
 	if (!kept)
 		alloc_free(desc);
+}
+
+int nvio_bdev_close(struct nvio_bdev_desc *desc)
+{
+	uint64_t count;
+
+	if (!desc)
+		return 0;
+	checked(thread_current() == desc->thread);
+	count = in_flight(desc) + ended_count(desc);
+	if (count)
+		return fail(-EBUSY, "bdev: close: %s: %llu operations are in flight; wait for them",
+			desc->bdev->name, (unsigned long long)count);
+	bdev_desc_close(desc);
 	return 0;
 }
 

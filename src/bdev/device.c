@@ -35,6 +35,20 @@ static int size_check(const char *what, const char *name, uint64_t num_blocks, u
 	return 0;
 }
 
+static int limits_check(const struct nvio_bdev_params *p)
+{
+	if (p->max_io_bytes % p->block_size)
+		return fail(-EINVAL, "bdev: create: %s: max_io_bytes %u is not a multiple of the block size %u", p->name,
+			p->max_io_bytes, p->block_size);
+	if (p->boundary_bytes && (!IS_POWER_OF_2(p->boundary_bytes) || p->boundary_bytes < p->block_size))
+		return fail(-EINVAL, "bdev: create: %s: boundary_bytes %u is not a power of two of at least a block of %u",
+			p->name, p->boundary_bytes, p->block_size);
+	if (p->buf_align && (!IS_POWER_OF_2(p->buf_align) || p->buf_align > BDEV_MAX_BUF_ALIGN))
+		return fail(-EINVAL, "bdev: create: %s: buf_align %u is not a power of two up to %u", p->name, p->buf_align,
+			BDEV_MAX_BUF_ALIGN);
+	return 0;
+}
+
 static int params_check(const struct nvio_bdev_params *p)
 {
 	int rc = bdev_name_check("create", p->name);
@@ -51,7 +65,29 @@ static int params_check(const struct nvio_bdev_params *p)
 	if (p->volatile_cache && !(p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH)))
 		return fail(-EINVAL, "bdev: create: %s: a device with a volatile cache must be able to flush",
 			p->name);
-	return size_check("create", p->name, p->num_blocks, p->block_size);
+	rc = limits_check(p);
+	return rc ? rc : size_check("create", p->name, p->num_blocks, p->block_size);
+}
+
+/* What the layer adds to what the module can do: what can be made of reads and writes, and a flush that nobody needs. */
+static uint32_t all_types(const struct nvio_bdev_params *p)
+{
+	uint32_t types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE);
+
+	if (types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE))
+		types |= BDEV_EMULATED_TYPES;
+	return types;
+}
+
+static void set_limits(struct nvio_bdev *bdev, const struct nvio_bdev_params *p)
+{
+	/* The largest number of whole blocks, of any size, in 32 bits. */
+	bdev->max_io_bytes = p->max_io_bytes ? p->max_io_bytes : ALIGN_DOWN(UINT32_MAX, BDEV_MAX_BLOCK);
+	bdev->max_iovcnt = p->max_iovcnt ? p->max_iovcnt : UINT32_MAX;
+	bdev->boundary_mask = p->boundary_bytes ? p->boundary_bytes - 1 : UINT64_MAX;
+	bdev->buf_mask = p->buf_align ? p->buf_align - 1 : 0;
+	if (p->max_io_bytes || p->max_iovcnt || p->boundary_bytes || p->buf_align > 1)
+		bdev->gates |= BDEV_GATE_LIMITS;
 }
 
 static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev_params *p)
@@ -61,10 +97,15 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	if (!bdev)
 		return NULL;
 	bdev->name = alloc_strdup(p->name);
-	if (!bdev->name) {
+	bdev->past = alloc_array(NVIO_BDEV_IO_TYPES, sizeof(bdev->past[0]));
+	if (!bdev->name || !bdev->past) {
+		alloc_free(bdev->past);
+		alloc_free(bdev->name);
 		alloc_free(bdev);
 		return NULL;
 	}
+	bdev->counted_since_ns = clock_monotonic_ns();
+	list_init(&bdev->walks);
 	bdev->env = env;
 	bdev->module = p->module;
 	bdev->submit = p->module->submit;
@@ -73,9 +114,10 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	bdev->block_mask = p->block_size - 1;
 	atomic_store(&bdev->num_blocks, p->num_blocks);
 	atomic_store(&bdev->io_size, p->num_blocks * p->block_size);
-	/* A flush that the module has no need for is ended by us. */
-	bdev->io_types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH);
-	atomic_store(&bdev->has_write_zeroes, p->io_types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES));
+	bdev->io_types = all_types(p);
+	atomic_store(&bdev->native, p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH));
+	set_limits(bdev, p);
+	bdev->forwards = p->forwards;
 	bdev->read_only = p->read_only;
 	bdev->volatile_cache = p->volatile_cache;
 	if (p->uuid)
@@ -96,6 +138,8 @@ static void bdev_dealloc(struct nvio_bdev *bdev)
 	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++)
 		alloc_free(atomic_load(&bdev->aliases[i]));
 	pthread_mutex_destroy(&bdev->resize_lock);
+	alloc_free(bdev->past_histograms);
+	alloc_free(bdev->past);
 	alloc_free(bdev->name);
 	alloc_free(bdev);
 }
@@ -119,7 +163,10 @@ static int bdev_publish(struct bdev_registry *reg, struct nvio_bdev *bdev)
 			bdev->name);
 	if (bdev_find(reg, bdev->name))
 		return fail(-EEXIST, "bdev: create: the name %s is in use", bdev->name);
+	bdev->serial = ++reg->last_serial;
 	list_push_back(&reg->devices, &bdev->link);
+	bdev_names_add(&reg->names, &bdev->by_name, bdev, bdev->name, false);
+	bdev_names_add(&reg->names, &bdev->by_uuid, bdev, bdev->uuid, true);
 	return 0;
 }
 
@@ -186,7 +233,7 @@ static void channels_gone(struct nvio_op *gone_op)
 
 	pthread_mutex_lock(&reg->lock);
 	bdev->channels_gone = !gone_op->status;
-	last = bdev->channels_gone && list_empty(&bdev->descs);
+	last = bdev_is_unused(bdev);
 	if (!bdev->channels_gone)
 		bdev->delete_op = NULL;
 	pthread_mutex_unlock(&reg->lock);
@@ -196,11 +243,29 @@ static void channels_gone(struct nvio_op *gone_op)
 		thread_end_op(bdev->delete_thread, op, gone_op->status);
 }
 
+bool bdev_is_unused(const struct nvio_bdev *bdev)
+{
+	return bdev->channels_gone && list_empty(&bdev->descs) && !bdev->pins;
+}
+
+void bdev_unpin(struct nvio_bdev *bdev)
+{
+	struct bdev_registry *reg = bdev->env->bdevs;
+	bool last;
+
+	pthread_mutex_lock(&reg->lock);
+	bdev->pins--;
+	last = bdev_is_unused(bdev);
+	pthread_mutex_unlock(&reg->lock);
+	if (last)
+		bdev_last_closed(bdev);
+}
+
 void bdev_last_closed(struct nvio_bdev *bdev)
 {
 	if (bdev->delete_thread == thread_current())
 		finish(bdev);
-	else if (nvio_thread_send(bdev->delete_thread, finish, bdev))
+	else if (thread_send_by_id(bdev->env, bdev->delete_thread_id, finish, bdev))
 		log_msg(&bdev->env->log, NVIO_LOG_WARN,
 			"bdev: delete: %s: its thread takes no message; the device goes with the environment: %s",
 			bdev->name, nvio_errmsg());
@@ -216,10 +281,11 @@ static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struc
 	rc = nvio_io_device_unregister(bdev->env, bdev, &bdev->gone_op);
 	if (rc)
 		return rc;
-	list_remove(&bdev->link);
+	bdev_unlist(reg, bdev);
 	list_push_back(&reg->leaving, &bdev->link);
 	bdev->delete_op = op;
 	bdev->delete_thread = thread_current();
+	bdev->delete_thread_id = nvio_thread_id(bdev->delete_thread);
 	op_begin(op, thread_pollable(bdev->delete_thread));
 	atomic_store(&bdev->io_size, 0);
 	atomic_store(&bdev->removed, true);
@@ -227,7 +293,15 @@ static int begin_delete(struct bdev_registry *reg, struct nvio_bdev *bdev, struc
 	return 0;
 }
 
-int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
+/* With the registry lock held. */
+static struct nvio_bdev *find_of(struct bdev_registry *reg, const char *name, const void *device)
+{
+	struct nvio_bdev *bdev = bdev_find(reg, name);
+
+	return bdev && device && bdev->device != device ? NULL : bdev;
+}
+
+int bdev_delete_of(struct nvio_env *env, const char *name, const void *device, struct nvio_op *op)
 {
 	struct bdev_registry *reg;
 	struct nvio_bdev *bdev;
@@ -244,13 +318,42 @@ int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
 		return fail(-EINVAL, "bdev: delete: %s: no nvio_thread is current here; attach to one", name);
 	reg = env->bdevs;
 	pthread_mutex_lock(&reg->lock);
-	bdev = bdev_find(reg, name);
+	bdev = find_of(reg, name, device);
 	if (bdev)
 		rc = begin_delete(reg, bdev, op);
 	else
 		rc = fail(-ENODEV, "bdev: delete: no device is named %s", name);
 	pthread_mutex_unlock(&reg->lock);
 	return rc;
+}
+
+int nvio_bdev_delete(struct nvio_env *env, const char *name, struct nvio_op *op)
+{
+	return bdev_delete_of(env, name, NULL, op);
+}
+
+int bdev_withdraw(struct nvio_env *env, const char *name, const void *device)
+{
+	struct bdev_registry *reg = env->bdevs;
+	struct nvio_bdev *bdev;
+	int rc = 0;
+
+	pthread_mutex_lock(&reg->lock);
+	bdev = find_of(reg, name, device);
+	if (!bdev)
+		rc = fail(-ENODEV, "bdev: withdraw: no device is named %s", name);
+	else if (!list_empty(&bdev->descs) || bdev->pins || nvio_io_device_unregister(env, bdev, NULL))
+		rc = fail(-EBUSY, "bdev: withdraw: %s is open, or being looked at", name);
+	else
+		bdev_unlist(reg, bdev);
+	pthread_mutex_unlock(&reg->lock);
+	if (rc)
+		return rc;
+	/* As in finish(). */
+	pthread_mutex_lock(&bdev->resize_lock);
+	pthread_mutex_unlock(&bdev->resize_lock);
+	bdev_free(bdev);
+	return 0;
 }
 
 /* With resize_lock held. A shrinking device refuses what is beyond the new end before the module gives it
@@ -289,14 +392,14 @@ static int resize(struct nvio_bdev *bdev, uint64_t num_blocks)
  * The device with its resize_lock held, or NULL. The registry lock keeps the device there until it is ours,
  * and is inside of the other one: so it is tried, and another resize or a new channel waited for.
  */
-static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name)
+static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *name, const void *device)
 {
 	struct nvio_bdev *bdev;
 	bool ours;
 
 	for (;;) {
 		pthread_mutex_lock(&reg->lock);
-		bdev = bdev_find(reg, name);
+		bdev = find_of(reg, name, device);
 		ours = !bdev || !pthread_mutex_trylock(&bdev->resize_lock);
 		pthread_mutex_unlock(&reg->lock);
 		if (ours)
@@ -305,14 +408,14 @@ static struct nvio_bdev *find_for_resize(struct bdev_registry *reg, const char *
 	}
 }
 
-int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks)
+int bdev_resize_of(struct nvio_env *env, const char *name, const void *device, uint64_t num_blocks)
 {
 	struct nvio_bdev *bdev;
 	int rc;
 
 	if (!env || !name)
 		return fail(-EINVAL, "bdev: resize: %s is NULL", env ? "the name" : "the environment");
-	bdev = find_for_resize(env->bdevs, name);
+	bdev = find_for_resize(env->bdevs, name, device);
 	if (!bdev)
 		return fail(-ENODEV, "bdev: resize: no device is named %s", name);
 	rc = size_check("resize", name, num_blocks, bdev->block_size);
@@ -320,6 +423,11 @@ int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks
 		rc = resize(bdev, num_blocks);
 	pthread_mutex_unlock(&bdev->resize_lock);
 	return rc;
+}
+
+int nvio_bdev_resize(struct nvio_env *env, const char *name, uint64_t num_blocks)
+{
+	return bdev_resize_of(env, name, NULL, num_blocks);
 }
 
 const char *nvio_bdev_name(const struct nvio_bdev *bdev)

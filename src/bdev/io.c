@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Submitting I/O: the checks, the description in the op, the call of the module. This and bdev_io_done() are
- * the hot path: what is right falls through a few comparisons, what is wrong is sorted out by io_refuse() at
- * leisure.
+ * the hot path: what is right falls through a few comparisons (submit.h), what is wrong is sorted out by bdev_io_refuse() at
+ * leisure. Reads and writes are here, everything else is in ops.c.
  */
 #include <inttypes.h>
 
-#include "base/clock.h"
-#include "bdev/bdev.h"
+#include "bdev/piece.h"
+#include "bdev/submit.h"
 
-static const char *type_name(enum nvio_bdev_io_type type)
+const char *bdev_type_name(unsigned type)
 {
 	static const char *const names[] = {
 		[NVIO_BDEV_IO_READ] = "read",
@@ -17,18 +17,18 @@ static const char *type_name(enum nvio_bdev_io_type type)
 		[NVIO_BDEV_IO_WRITE_ZEROES] = "write zeroes",
 		[NVIO_BDEV_IO_UNMAP] = "unmap",
 		[NVIO_BDEV_IO_FLUSH] = "flush",
+		[NVIO_BDEV_IO_COMPARE] = "compare",
+		[NVIO_BDEV_IO_COMPARE_AND_WRITE] = "compare and write",
+		[NVIO_BDEV_IO_COPY] = "copy",
+		[NVIO_BDEV_IO_RESET] = "reset",
+		[NVIO_BDEV_IO_NVME] = "NVMe command",
+		[NVIO_BDEV_IO_NVME_ADMIN] = "NVMe admin command",
 	};
 
 	return names[type];
 }
 
-static uint32_t allowed_flags(enum nvio_bdev_io_type type)
-{
-	return type == NVIO_BDEV_IO_WRITE || type == NVIO_BDEV_IO_WRITE_ZEROES ? NVIO_OP_FUA : 0;
-}
-
-/* What is wrong with the range; `what` starts every message. */
-static COLD int range_refuse(const struct nvio_bdev *bdev, const char *what, uint64_t offset, uint64_t len)
+int bdev_range_refuse(const struct nvio_bdev *bdev, const char *what, uint64_t offset, uint64_t len)
 {
 	uint64_t size = atomic_load(&bdev->io_size);
 
@@ -44,11 +44,10 @@ static COLD int range_refuse(const struct nvio_bdev *bdev, const char *what, uin
 		what, bdev->name, offset, len, size);
 }
 
-/* Finds out why the submit was refused; some check of the callers has failed. */
-static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
+int bdev_io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
 	const struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
 {
-	const char *what = type_name(type);
+	const char *what = bdev_type_name(type);
 	const struct nvio_bdev *bdev;
 
 	if (!desc || !handle || !op)
@@ -63,56 +62,16 @@ static COLD int io_refuse(const struct nvio_bdev_desc *desc, const struct nvio_c
 			bdev->name);
 	if (atomic_load(&bdev->removed))
 		return fail(-ENODEV, "bdev: %s: %s: the device has been removed; close it", what, bdev->name);
-	if (op->flags & ~allowed_flags(type))
+	if (op->flags & ~bdev_allowed_flags(type))
 		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what, bdev->name,
-			op->flags & ~allowed_flags(type));
-	if (!desc->writable && type != NVIO_BDEV_IO_READ && type != NVIO_BDEV_IO_FLUSH)
+			op->flags & ~bdev_allowed_flags(type));
+	if (!desc->writable && !(BDEV_READ_TYPES & NVIO_BDEV_CAN(type)))
 		return fail(-EBADF, "bdev: %s: %s: the descriptor is read-only; open it with NVIO_BDEV_WRITE",
 			what, bdev->name);
 	if (!(desc->io_types & NVIO_BDEV_CAN(type)))
 		return fail(-EOPNOTSUPP, "bdev: %s: %s: module %s cannot do this on this device", what,
 			bdev->name, bdev->module->name);
-	return range_refuse(bdev, what, offset, len);
-}
-
-/* Every check but those of the buffer; true: sound. */
-static ALWAYS_INLINE bool io_valid(const struct nvio_bdev_desc *desc, const struct nvio_channel *handle,
-	const struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
-{
-	const struct nvio_bdev *bdev;
-	uint64_t size;
-
-	if (unlikely(!desc) || unlikely(!handle) || unlikely(!op))
-		return false;
-	bdev = desc->bdev;
-	size = atomic_load_explicit(&bdev->io_size, memory_order_relaxed);
-	/* len - 1 wraps for length 0, and size - len cannot: one comparison each. */
-	return likely(handle->key == bdev && !((offset | len) & bdev->block_mask) && len - 1 < size &&
-		      offset <= size - len && (desc->io_types & NVIO_BDEV_CAN(type)) &&
-		      !(op->flags & ~allowed_flags(type)));
-}
-
-/* Takes the op; all has been checked. */
-static ALWAYS_INLINE struct nvio_bdev_io *io_begin(struct nvio_bdev_desc *desc, struct bdev_channel *ch,
-	struct nvio_op *op, enum nvio_bdev_io_type type, uint64_t offset, uint64_t len)
-{
-	struct nvio_bdev_io *io = bdev_op_io(op);
-
-	checked(thread_current() == ch->thread);
-	io->offset = offset;
-	io->len = len;
-	io->desc = desc;
-	io->channel = ch;
-	/* Neighbours that are written as one. */
-	io->iovcnt = 1;
-	io->type = type;
-	io->fua = allowed_flags(type) ? op->flags & NVIO_OP_FUA : 0;
-	io->state = 0;
-	io->reserved = 0;
-	op->cpl.answered = 0;
-	op_begin(op, &ch->pollable);
-	bdev_count_add(desc, ch, 1);
-	return io;
+	return bdev_range_refuse(bdev, what, offset, len);
 }
 
 static COLD void set_deadline(struct bdev_channel *ch, struct nvio_bdev_io *io, uint64_t timeout_us)
@@ -132,21 +91,52 @@ static COLD int not_taken(struct nvio_bdev_io *io, int rc)
 {
 	if (rc == -EAGAIN)
 		bdev_io_wait(io->channel, io);
+	else if (io->state)
+		bdev_io_done_slow(io, rc);
 	else
-		bdev_io_done(io, rc);
+		bdev_io_end_apart(io, rc);
 	return 0;
 }
 
-/* With a deadline, or behind others that wait. */
-static COLD int io_submit_slow(struct nvio_bdev_io *io)
+int bdev_io_start(struct nvio_bdev_io *io)
 {
 	struct bdev_channel *ch = io->channel;
+	const struct nvio_bdev *bdev = ch->bdev;
+	uint32_t type = NVIO_BDEV_CAN(io->type);
 	int rc = -EAGAIN;
 
-	set_deadline(ch, io, bdev_io_op(io)->timeout_us);
-	if (!ch->waiting.head)
-		rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
+	if (type & BDEV_EMULATED_TYPES) {
+		if (!(atomic_load_explicit(&bdev->native, memory_order_relaxed) & type)) {
+			bdev_emulate(io);
+			return 0;
+		}
+		io->state |= BDEV_IO_NATIVE;
+	}
+	if (type == NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) && !bdev->volatile_cache) {
+		/* Nothing is held back that could be flushed. */
+		bdev_io_done(io, 0);
+		return 0;
+	}
+	if (ch->gates & BDEV_GATE_LIMITS && !bdev_io_fits(bdev, io)) {
+		bdev_pieces_begin(io, BDEV_PIECES_DATA);
+		return 0;
+	}
+	if (!(ch->gates & BDEV_GATE_WAITING))
+		rc = bdev->submit(bdev->device, ch->module, io);
 	return rc ? not_taken(io, rc) : 0;
+}
+
+/* With a deadline, behind others that wait, or of a type that a module need not have. */
+NOINLINE int bdev_io_submit_slow(struct nvio_bdev_io *io)
+{
+	struct bdev_channel *ch = io->channel;
+
+	/* Of one that came from above the deadline is seen to there. */
+	if (!(io->state & BDEV_IO_FORWARDED))
+		set_deadline(ch, io, bdev_io_op(io)->timeout_us);
+	if (ch->gates & BDEV_GATE_TIMED)
+		io->state |= BDEV_IO_TIMED;
+	return bdev_io_start(io);
 }
 
 static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io *io)
@@ -154,15 +144,20 @@ static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io 
 	const struct nvio_bdev *bdev = ch->bdev;
 	int rc;
 
-	if (unlikely(bdev_io_op(io)->timeout_us | (uintptr_t)ch->waiting.head))
-		return io_submit_slow(io);
+	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates))
+		return bdev_io_submit_slow(io);
 	rc = bdev->submit(bdev->device, ch->module, io);
 	return likely(!rc) ? 0 : not_taken(io, rc);
 }
 
-static COLD int buf_refuse(enum nvio_bdev_io_type type)
+int bdev_io_hand_over(struct nvio_bdev_io *io)
 {
-	return fail(-EINVAL, "bdev: %s: the buffer is NULL", type_name(type));
+	return io->type <= NVIO_BDEV_IO_WRITE ? io_submit(io->channel, io) : bdev_io_submit_slow(io);
+}
+
+int bdev_buf_refuse(enum nvio_bdev_io_type type)
+{
+	return fail(-EINVAL, "bdev: %s: the buffer is NULL", bdev_type_name(type));
 }
 
 static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *handle,
@@ -172,11 +167,11 @@ static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *ha
 	struct bdev_channel *ch;
 
 	if (unlikely(!buf))
-		return buf_refuse(type);
-	if (!io_valid(desc, handle, op, type, offset, len))
-		return io_refuse(desc, handle, op, type, offset, len);
+		return bdev_buf_refuse(type);
+	if (!bdev_io_valid(desc, handle, op, type, offset, len))
+		return bdev_io_refuse(desc, handle, op, type, offset, len);
 	ch = channel_ctx(handle);
-	io = io_begin(desc, ch, op, type, offset, len);
+	io = bdev_io_begin(desc, ch, op, type, offset, len);
 	io->one.iov_base = buf;
 	io->one.iov_len = len;
 	io->iov = &io->one;
@@ -184,24 +179,24 @@ static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *ha
 }
 
 /* Whether the iovecs are sound and have room for `len`. 0 or -EINVAL. */
-static int iov_check(enum nvio_bdev_io_type type, const struct iovec *iov, int iovcnt, uint64_t len)
+int bdev_iov_check(enum nvio_bdev_io_type type, const struct iovec *iov, int iovcnt, uint64_t len)
 {
 	uint64_t room = 0;
 
 	if (!iov || iovcnt <= 0 || iovcnt > BDEV_MAX_IOVCNT)
-		return fail(-EINVAL, "bdev: %s: %d iovecs at %p; 1 to %d are allowed", type_name(type),
+		return fail(-EINVAL, "bdev: %s: %d iovecs at %p; 1 to %d are allowed", bdev_type_name(type),
 			iovcnt, (const void *)iov, BDEV_MAX_IOVCNT);
 	/* Saturates: lengths that wrap around must not look short, nor long. */
 	for (int i = 0; i < iovcnt; i++) {
 		if (!iov[i].iov_base && iov[i].iov_len)
-			return fail(-EINVAL, "bdev: %s: iovec %d is NULL and has length %zu", type_name(type),
+			return fail(-EINVAL, "bdev: %s: iovec %d is NULL and has length %zu", bdev_type_name(type),
 				i, iov[i].iov_len);
 		room = clock_add(room, iov[i].iov_len);
 	}
 	if (room < len)
 		return fail(-EINVAL,
 			"bdev: %s: the iovecs hold %" PRIu64 " bytes, and the length is %" PRIu64,
-			type_name(type), room, len);
+			bdev_type_name(type), room, len);
 	return 0;
 }
 
@@ -213,13 +208,13 @@ static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *h
 	struct bdev_channel *ch;
 	int rc;
 
-	if (!io_valid(desc, handle, op, type, offset, len))
-		return io_refuse(desc, handle, op, type, offset, len);
-	rc = iov_check(type, iov, iovcnt, len);
+	if (!bdev_io_valid(desc, handle, op, type, offset, len))
+		return bdev_io_refuse(desc, handle, op, type, offset, len);
+	rc = bdev_iov_check(type, iov, iovcnt, len);
 	if (unlikely(rc))
 		return rc;
 	ch = channel_ctx(handle);
-	io = io_begin(desc, ch, op, type, offset, len);
+	io = bdev_io_begin(desc, ch, op, type, offset, len);
 	io->iov = iov;
 	io->iovcnt = iovcnt;
 	return io_submit(ch, io);
@@ -249,75 +244,63 @@ int nvio_bdev_writev(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const
 	return rwv(desc, ch, NVIO_BDEV_IO_WRITE, iov, iovcnt, offset, len, op);
 }
 
-int nvio_bdev_write_zeroes(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset,
-	uint64_t len, struct nvio_op *op)
+/* In bytes; what is more than 64 bits can tell is beyond the end of any device, and stays so. */
+static uint64_t blocks_to_bytes(const struct nvio_bdev_desc *desc, uint64_t blocks)
 {
-	struct nvio_bdev_io *io;
-	struct bdev_channel *ch;
+	uint64_t bytes;
 
-	/* A device that can write can write zeros. */
-	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_WRITE, offset, len))
-		return io_refuse(desc, handle, op, NVIO_BDEV_IO_WRITE, offset, len);
-	ch = channel_ctx(handle);
-	io = io_begin(desc, ch, op, NVIO_BDEV_IO_WRITE_ZEROES, offset, len);
-	if (!atomic_load_explicit(&ch->bdev->has_write_zeroes, memory_order_relaxed)) {
-		set_deadline(ch, io, op->timeout_us);
-		bdev_zeroes_begin(io);
+	if (!desc)
 		return 0;
-	}
-	io->state = BDEV_IO_NATIVE_ZEROES;
-	return io_submit(ch, io);
+	return __builtin_mul_overflow(blocks, (uint64_t)desc->bdev->block_size, &bytes) ? ~desc->bdev->block_mask : bytes;
 }
 
-int nvio_bdev_unmap(struct nvio_bdev_desc *desc, struct nvio_channel *handle, uint64_t offset, uint64_t len,
-	struct nvio_op *op)
+int nvio_bdev_read_blocks(struct nvio_bdev_desc *desc, struct nvio_channel *ch, void *buf, uint64_t lba,
+	uint64_t num_blocks, struct nvio_op *op)
 {
-	struct bdev_channel *ch;
-
-	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_UNMAP, offset, len))
-		return io_refuse(desc, handle, op, NVIO_BDEV_IO_UNMAP, offset, len);
-	ch = channel_ctx(handle);
-	return io_submit(ch, io_begin(desc, ch, op, NVIO_BDEV_IO_UNMAP, offset, len));
+	return nvio_bdev_read(desc, ch, buf, blocks_to_bytes(desc, lba), blocks_to_bytes(desc, num_blocks), op);
 }
 
-int nvio_bdev_flush(struct nvio_bdev_desc *desc, struct nvio_channel *handle, struct nvio_op *op)
+int nvio_bdev_write_blocks(struct nvio_bdev_desc *desc, struct nvio_channel *ch, const void *buf, uint64_t lba,
+	uint64_t num_blocks, struct nvio_op *op)
 {
-	struct nvio_bdev_io *io;
-	struct bdev_channel *ch;
-
-	/* The range is whatever the device has: a block stands for it in the checks. */
-	if (!io_valid(desc, handle, op, NVIO_BDEV_IO_FLUSH, 0, desc ? desc->bdev->block_size : 0))
-		return io_refuse(desc, handle, op, NVIO_BDEV_IO_FLUSH, 0, desc ? desc->bdev->block_size : 0);
-	ch = channel_ctx(handle);
-	io = io_begin(desc, ch, op, NVIO_BDEV_IO_FLUSH, 0, 0);
-	if (!ch->bdev->volatile_cache) {
-		bdev_io_done(io, 0);
-		return 0;
-	}
-	return io_submit(ch, io);
+	return nvio_bdev_write(desc, ch, buf, blocks_to_bytes(desc, lba), blocks_to_bytes(desc, num_blocks), op);
 }
 
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 
-	if (io->state & BDEV_IO_NATIVE_ZEROES && status == -EOPNOTSUPP) {
-		atomic_store_explicit(&ch->bdev->has_write_zeroes, false, memory_order_relaxed);
-		bdev_zeroes_begin(io);
+	if (likely(io->state == BDEV_IO_FORWARDED)) {
+		bdev_io_return(io, status);
 		return;
 	}
-	if (io->state & BDEV_IO_EMULATED_ZEROES)
-		status = bdev_zeroes_next(io, status);
-	if (status == -EINPROGRESS)
+	if (io->state & BDEV_IO_PIECE) {
+		bdev_piece_done(io, status);
 		return;
+	}
+	if (io->state & BDEV_IO_NATIVE && status == -EOPNOTSUPP) {
+		atomic_fetch_and_explicit(&ch->bdev->native, ~NVIO_BDEV_CAN(io->type), memory_order_relaxed);
+		bdev_emulate(io);
+		return;
+	}
 	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
 	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
 		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)
 		status = -ETIMEDOUT;
-	bdev_io_end(io, status);
+	if (io->state & BDEV_IO_TIMED)
+		bdev_histogram_count(ch, io);
+	if (io->state & BDEV_IO_FORWARDED)
+		bdev_io_return(io, status);
+	else
+		bdev_io_end_apart(io, status);
 }
 
 void nvio_bdev_io_done(struct nvio_bdev_io *io, int status)
 {
 	bdev_io_done(io, status);
+}
+
+void nvio_bdev_io_set_cpl(struct nvio_bdev_io *io, const struct nvio_cpl *cpl)
+{
+	bdev_io_op(io)->cpl = *cpl;
 }

@@ -9,15 +9,32 @@
 #include "bdev/bdev.h"
 #include "bdev/uuid.h"
 
+static void event_lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+
+	/* What an event sets off may end in closing the descriptor that it came for. */
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 int bdev_env_init(struct nvio_env *env)
 {
 	struct bdev_registry *reg = alloc_zeroed(sizeof(*reg));
 
-	if (!reg)
+	if (!reg || bdev_names_init(&reg->names)) {
+		alloc_free(reg);
 		return fail(-ENOMEM, "bdev: init: no memory for the registry");
+	}
 	pthread_mutex_init(&reg->lock, NULL);
+	event_lock_init(&reg->event_lock);
 	list_init(&reg->devices);
 	list_init(&reg->leaving);
+	list_init(&reg->cursors);
+	reg->opened_ns = clock_monotonic_ns();
+	reg->opened_ticks = cycles();
 	for (unsigned i = 0; bdev_builtin_modules[i]; i++)
 		reg->modules[reg->module_count++] = bdev_builtin_modules[i];
 	env->bdevs = reg;
@@ -32,7 +49,10 @@ static void device_fini(struct nvio_bdev *bdev)
 
 	while ((l = list_pop_front(&bdev->descs)))
 		alloc_free(list_entry(l, struct nvio_bdev_desc, link));
-	list_remove(&bdev->link);
+	if (atomic_load(&bdev->removed))
+		list_remove(&bdev->link);
+	else
+		bdev_unlist(bdev->env->bdevs, bdev);
 	/* -ENOENT when the deletion had come that far. */
 	if (nvio_io_device_unregister(bdev->env, bdev, NULL))
 		fail_clear();
@@ -42,18 +62,34 @@ static void device_fini(struct nvio_bdev *bdev)
 		op_end(op, -ECANCELED);
 }
 
+/* The one that no other stands on. */
+static struct nvio_bdev *newest(struct bdev_registry *reg)
+{
+	struct nvio_bdev *found = NULL;
+
+	if (!list_empty(&reg->devices))
+		found = list_entry(reg->devices.prev, struct nvio_bdev, link);
+	list_for_each (l, &reg->leaving) {
+		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+
+		if (!found || bdev->serial > found->serial)
+			found = bdev;
+	}
+	return found;
+}
+
 void bdev_env_fini(struct nvio_env *env)
 {
 	struct bdev_registry *reg = env->bdevs;
+	struct nvio_bdev *bdev;
 
 	if (!reg)
 		return;
-	/* Newest first: a device may stand on an older one. */
-	while (!list_empty(&reg->devices))
-		device_fini(list_entry(reg->devices.prev, struct nvio_bdev, link));
-	while (!list_empty(&reg->leaving))
-		device_fini(list_entry(reg->leaving.prev, struct nvio_bdev, link));
+	while ((bdev = newest(reg)))
+		device_fini(bdev);
+	bdev_names_fini(&reg->names);
 	pthread_mutex_destroy(&reg->lock);
+	pthread_mutex_destroy(&reg->event_lock);
 	alloc_free(reg);
 	env->bdevs = NULL;
 }
@@ -75,58 +111,66 @@ int bdev_name_check(const char *what, const char *name)
 	return 0;
 }
 
-bool bdev_is_named(const struct nvio_bdev *bdev, const char *name)
-{
-	const char *alias;
-
-	if (!strcmp(bdev->name, name))
-		return true;
-	for (unsigned i = 0; (alias = nvio_bdev_alias(bdev, i)); i++)
-		if (!strcmp(alias, name))
-			return true;
-	return false;
-}
-
 struct nvio_bdev *bdev_find(struct bdev_registry *reg, const char *name)
 {
+	struct nvio_bdev *bdev = bdev_names_find(&reg->names, name, false);
 	uint8_t uuid[16];
 
-	list_for_each (l, &reg->devices) {
-		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+	if (bdev || !uuid_parse(name, uuid))
+		return bdev;
+	return bdev_names_find(&reg->names, uuid, true);
+}
 
-		if (bdev_is_named(bdev, name))
-			return bdev;
-	}
-	if (!uuid_parse(name, uuid))
-		return NULL;
-	list_for_each (l, &reg->devices) {
-		struct nvio_bdev *bdev = list_entry(l, struct nvio_bdev, link);
+/* Where an nvio_bdev_for_each() is: what it will look at next. On its stack. */
+struct cursor {
+	struct list link; /* in bdev_registry.cursors */
+	struct list *next;
+};
 
-		if (!memcmp(bdev->uuid, uuid, sizeof(uuid)))
-			return bdev;
+void bdev_unlist(struct bdev_registry *reg, struct nvio_bdev *bdev)
+{
+	struct bdev_alias *alias;
+
+	bdev_names_remove(&reg->names, &bdev->by_name);
+	bdev_names_remove(&reg->names, &bdev->by_uuid);
+	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++) {
+		alias = atomic_load(&bdev->aliases[i]);
+		if (alias)
+			bdev_names_remove(&reg->names, &alias->name);
 	}
-	return NULL;
+	list_for_each (l, &reg->cursors) {
+		struct cursor *c = list_entry(l, struct cursor, link);
+
+		if (c->next == &bdev->link)
+			c->next = bdev->link.next;
+	}
+	list_remove(&bdev->link);
 }
 
 const char *nvio_bdev_alias(const struct nvio_bdev *bdev, unsigned index)
 {
+	struct bdev_alias *alias;
+
+	if (index >= BDEV_MAX_ALIASES)
+		return NULL;
 	/* Acquire: the text that the pointer leads to was written before it. */
-	return index < BDEV_MAX_ALIASES ? atomic_load_explicit(&bdev->aliases[index], memory_order_acquire)
-					: NULL;
+	alias = atomic_load_explicit(&bdev->aliases[index], memory_order_acquire);
+	return alias ? alias->text : NULL;
 }
 
 /* With the registry lock held. */
-static int alias_add(struct bdev_registry *reg, const char *name, char *alias)
+static int alias_add(struct bdev_registry *reg, const char *name, struct bdev_alias *alias)
 {
 	struct nvio_bdev *bdev = bdev_find(reg, name);
 
 	if (!bdev)
 		return fail(-ENODEV, "bdev: alias: no device is named %s", name);
-	if (bdev_find(reg, alias))
-		return fail(-EEXIST, "bdev: alias: the name %s is in use", alias);
+	if (bdev_find(reg, alias->text))
+		return fail(-EEXIST, "bdev: alias: the name %s is in use", alias->text);
 	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++) {
 		if (nvio_bdev_alias(bdev, i))
 			continue;
+		bdev_names_add(&reg->names, &alias->name, bdev, alias->text, false);
 		atomic_store_explicit(&bdev->aliases[i], alias, memory_order_release);
 		return 0;
 	}
@@ -136,7 +180,7 @@ static int alias_add(struct bdev_registry *reg, const char *name, char *alias)
 int nvio_bdev_add_alias(struct nvio_env *env, const char *name, const char *alias)
 {
 	struct bdev_registry *reg;
-	char *copy;
+	struct bdev_alias *copy;
 	int rc;
 
 	if (!env || !name)
@@ -145,9 +189,10 @@ int nvio_bdev_add_alias(struct nvio_env *env, const char *name, const char *alia
 	rc = bdev_name_check("alias", alias);
 	if (rc)
 		return rc;
-	copy = alloc_strdup(alias);
+	copy = alloc_zeroed(sizeof(*copy) + strlen(alias) + 1);
 	if (!copy)
 		return fail(-ENOMEM, "bdev: alias: no memory for %s", alias);
+	strcpy(copy->text, alias);
 	reg = env->bdevs;
 	pthread_mutex_lock(&reg->lock);
 	rc = alias_add(reg, name, copy);
@@ -157,22 +202,41 @@ int nvio_bdev_add_alias(struct nvio_env *env, const char *name, const char *alia
 	return rc;
 }
 
+/* The next device, pinned, or NULL. */
+static struct nvio_bdev *cursor_step(struct bdev_registry *reg, struct cursor *c)
+{
+	struct nvio_bdev *bdev = NULL;
+
+	pthread_mutex_lock(&reg->lock);
+	if (c->next != &reg->devices) {
+		bdev = list_entry(c->next, struct nvio_bdev, link);
+		bdev->pins++;
+		c->next = c->next->next;
+	}
+	pthread_mutex_unlock(&reg->lock);
+	return bdev;
+}
+
 int nvio_bdev_for_each(struct nvio_env *env, int (*fn)(struct nvio_bdev *bdev, void *arg), void *arg)
 {
 	struct bdev_registry *reg;
-	struct list *at;
+	struct nvio_bdev *bdev;
+	struct cursor c;
 	int rc = 0;
 
 	if (!env || !fn)
 		return fail(-EINVAL, "bdev: for each: %s is NULL", env ? "the function" : "the environment");
 	reg = env->bdevs;
-	/* Step by step, so that fn runs without the lock; the one it is at stays, as fn must not delete. */
 	pthread_mutex_lock(&reg->lock);
-	for (at = reg->devices.next; !rc && at != &reg->devices; at = at->next) {
-		pthread_mutex_unlock(&reg->lock);
-		rc = fn(list_entry(at, struct nvio_bdev, link), arg);
-		pthread_mutex_lock(&reg->lock);
+	c.next = reg->devices.next;
+	list_push_back(&reg->cursors, &c.link);
+	pthread_mutex_unlock(&reg->lock);
+	while (!rc && (bdev = cursor_step(reg, &c))) {
+		rc = fn(bdev, arg);
+		bdev_unpin(bdev);
 	}
+	pthread_mutex_lock(&reg->lock);
+	list_remove(&c.link);
 	pthread_mutex_unlock(&reg->lock);
 	return rc;
 }

@@ -9,23 +9,60 @@
 #include "thread/device.h"
 #include <nvio/error.h>
 
+#define FIRST_BITS 6u
+
 static struct nvio_channel **bucket(struct nvio_thread *t, const void *key)
 {
-	/* Addresses differ in the middle; the multiplier spreads them (Knuth's). */
-	uint64_t hash = (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15ull;
-
-	return &t->channels[hash >> 58];
+	return &t->channels[address_bucket(key, t->channel_bits)];
 }
-
-nvio_static_assert(THREAD_CHANNEL_BUCKETS == 64, "the hash yields six bits");
 
 static struct nvio_channel *find(struct nvio_thread *t, const void *key)
 {
-	struct nvio_channel *ch = *bucket(t, key);
+	struct nvio_channel *ch = t->channels ? *bucket(t, key) : NULL;
 
 	while (ch && ch->key != key)
 		ch = ch->next;
 	return ch;
+}
+
+static void hang_up(struct nvio_thread *t, struct nvio_channel *ch)
+{
+	struct nvio_channel **head = bucket(t, ch->key);
+
+	ch->next = *head;
+	*head = ch;
+}
+
+/*
+ * As many buckets as channels, about. Without memory for more the chains grow, and only the first table is a
+ * must.
+ */
+static int make_room(struct nvio_thread *t)
+{
+	struct nvio_channel **old = t->channels;
+	uint32_t old_bits = t->channel_bits, bits = old ? old_bits + 1 : FIRST_BITS;
+	struct nvio_channel **channels;
+
+	if (old && channel_count(t) < 1u << old_bits)
+		return 0;
+	channels = alloc_array((size_t)1 << bits, sizeof(struct nvio_channel *));
+	if (!channels)
+		return old ? 0 : -ENOMEM;
+	t->channels = channels;
+	t->channel_bits = bits;
+	for (uint32_t i = 0; old && i < 1u << old_bits; i++) {
+		for (struct nvio_channel *ch = old[i], *next; ch; ch = next) {
+			next = ch->next;
+			hang_up(t, ch);
+		}
+	}
+	alloc_free(old);
+	return 0;
+}
+
+static void count_channels(struct nvio_thread *t, int more)
+{
+	atomic_store_explicit(&t->channel_count, channel_count(t) + (uint32_t)more, memory_order_relaxed);
 }
 
 static void no_longer_dying(struct nvio_channel *ch)
@@ -64,7 +101,7 @@ static COLD int refused(const struct io_device *d, int rc)
 
 static int create(struct nvio_thread *t, struct io_device *d, struct nvio_channel **out)
 {
-	struct nvio_channel *ch = alloc_aligned(CACHE_LINE, sizeof(*ch) + d->ops.ctx_size);
+	struct nvio_channel *ch = make_room(t) ? NULL : alloc_aligned(CACHE_LINE, sizeof(*ch) + d->ops.ctx_size);
 	int rc;
 
 	if (!ch)
@@ -75,6 +112,7 @@ static int create(struct nvio_thread *t, struct io_device *d, struct nvio_channe
 	ch->device = d;
 	ch->refs = 1;
 	list_init(&ch->dying);
+	list_init(&ch->in_thread);
 	list_init(&ch->in_device);
 	fail_clear();
 	rc = d->ops.channel_create ? d->ops.channel_create(d->key, ch) : 0;
@@ -82,21 +120,33 @@ static int create(struct nvio_thread *t, struct io_device *d, struct nvio_channe
 		alloc_free(ch);
 		return refused(d, rc);
 	}
+	if (NVIO_CHECKED)
+		channel_note_place(ch);
 	*out = ch;
 	return 0;
 }
 
 static void publish(struct nvio_channel *ch)
 {
-	struct nvio_channel **head = bucket(ch->thread, ch->key);
 	struct io_device *d = ch->device;
 
-	ch->next = *head;
-	*head = ch;
-	ch->thread->channel_count++;
+	hang_up(ch->thread, ch);
+	count_channels(ch->thread, 1);
+	list_push_back(&ch->thread->channel_list, &ch->in_thread);
 	pthread_mutex_lock(&d->registry->lock);
 	list_push_back(&d->channels, &ch->in_device);
 	pthread_mutex_unlock(&d->registry->lock);
+}
+
+/* Checked builds keep the last few for a while, so that one put too often is told by name. */
+static void bury(struct nvio_channel *ch)
+{
+	struct nvio_thread *t = ch->thread;
+	struct grave *g = &t->graves[t->next_grave++ % ARRAY_SIZE(t->graves)];
+
+	alloc_free(g->ch);
+	g->ch = ch;
+	memcpy(g->device, ch->device->name, sizeof(g->device));
 }
 
 static void discard(struct nvio_channel *ch)
@@ -105,8 +155,30 @@ static void discard(struct nvio_channel *ch)
 
 	if (d->ops.channel_destroy)
 		d->ops.channel_destroy(d->key, ch);
-	alloc_free(ch);
+	if (NVIO_CHECKED)
+		bury(ch);
+	else
+		alloc_free(ch);
 	device_release(d);
+}
+
+void channel_clear_graves(struct nvio_thread *t)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(t->graves); i++) {
+		alloc_free(t->graves[i].ch);
+		t->graves[i].ch = NULL;
+	}
+}
+
+/* Checked builds: a channel that has no reference left, in the making of its end or buried. */
+static COLD void check_put(struct nvio_channel *ch)
+{
+	const struct nvio_thread *t = ch->thread;
+
+	for (size_t i = 0; i < ARRAY_SIZE(t->graves); i++)
+		if (t->graves[i].ch == ch)
+			channel_put_too_often(t->graves[i].device, t->name);
+	channel_put_too_often(ch->device->name, t->name);
 }
 
 static int get_first(struct nvio_thread *t, void *key, struct nvio_channel **out)
@@ -154,6 +226,8 @@ int nvio_channel_get(struct nvio_env *env, void *device, struct nvio_channel **o
 void nvio_channel_put(struct nvio_channel *ch)
 {
 	check_own(ch->thread, "nvio_channel_put");
+	if (NVIO_CHECKED && !ch->refs)
+		check_put(ch);
 	invariant(ch->refs > 0);
 	if (!--ch->refs)
 		start_dying(ch);
@@ -178,7 +252,8 @@ static void destroy(struct nvio_channel *ch)
 	while (*at != ch)
 		at = &(*at)->next;
 	*at = ch->next;
-	t->channel_count--;
+	count_channels(t, -1);
+	list_remove(&ch->in_thread);
 	discard(ch);
 }
 
@@ -197,19 +272,26 @@ int channel_run_dying(struct nvio_thread *t)
 	return work;
 }
 
-void channel_kill_all(struct nvio_thread *t)
+void channel_kill_all(struct nvio_thread *t, const char *what)
 {
-	for (uint32_t i = 0; i < THREAD_CHANNEL_BUCKETS; i++) {
-		for (struct nvio_channel *ch = t->channels[i]; ch; ch = ch->next) {
-			ch->refs = 0;
-			if (list_empty(&ch->dying))
-				start_dying(ch);
-		}
+	while (!list_empty(&t->channel_list)) {
+		struct nvio_channel *ch = list_entry(t->channel_list.prev, struct nvio_channel, in_thread);
+		uint32_t count = channel_count(t);
+
+		if (ch->refs)
+			channel_report(ch, what);
+		ch->refs = 0;
+		if (list_empty(&ch->dying))
+			start_dying(ch);
+		poll_drain(t);
+		if (channel_count(t) == count)
+			return; /* a walk stands on it */
 	}
 }
 
 void *nvio_channel_ctx(struct nvio_channel *ch)
 {
+	check_own(ch->thread, "nvio_channel_ctx");
 	return ch->ctx;
 }
 

@@ -183,6 +183,9 @@ void co_group_abandon(struct nvio_thread *t, struct group *g);
 
 extern uint64_t co_close_ns;
 
+/* The thread goes, and nobody else looks after it: its coroutines are cancelled, and polled until they have ended. */
+void co_stop(struct nvio_thread *t);
+
 /* ---- co_fault.c ---- */
 
 /* Gives this OS thread an alternate signal stack, if nvio_co_catch_overflow() is on and it has none. */

@@ -24,7 +24,7 @@ struct nvio_thread *nvio_thread_current(void)
 	return thread_tls_current;
 }
 
-void thread_called_elsewhere(struct nvio_thread *t, const char *what)
+void thread_called_elsewhere(const struct nvio_thread *t, const char *what)
 {
 	struct nvio_thread *mine = thread_tls_current;
 

@@ -18,12 +18,86 @@ struct device_op {
 	struct io_device *device; /* the walk's; registry lock, alive while ch is pinned */
 	struct nvio_channel *ch;  /* the walk's: where it stands, pinned; whoever it travels to */
 	int (*fn)(struct nvio_channel *ch, void *arg); /* NULL: not a walk, an unregistration */
-	void *arg;
+	void *arg; /* of fn; an unregistration's: the device's address */
 	_Atomic int stop; /* the submitter says so: end with this status */
 	int status;	  /* whoever it travels to */
 };
 
 nvio_static_assert(sizeof(struct device_op) <= sizeof(((struct nvio_op *)0)->priv), "must fit into the op");
+
+/* ---- the table of devices, under the registry lock ---- */
+
+#define FIRST_BITS 6u
+
+static struct io_device **bucket_of(struct thread_registry *r, const void *key)
+{
+	return &r->devices[address_bucket(key, r->device_bits)];
+}
+
+static struct io_device *find(struct thread_registry *r, const void *key)
+{
+	struct io_device *dev = r->devices ? *bucket_of(r, key) : NULL;
+
+	while (dev && dev->key != key)
+		dev = dev->next;
+	return dev;
+}
+
+static struct io_device *find_registered(struct thread_registry *r, const void *key)
+{
+	struct io_device *dev = find(r, key);
+
+	return dev && !dev->removed ? dev : NULL;
+}
+
+static void table_insert(struct thread_registry *r, struct io_device *dev)
+{
+	struct io_device **head = bucket_of(r, dev->key);
+
+	dev->next = *head;
+	*head = dev;
+	r->device_count++;
+}
+
+static void table_remove(struct thread_registry *r, struct io_device *dev)
+{
+	struct io_device **at = bucket_of(r, dev->key);
+
+	while (*at != dev)
+		at = &(*at)->next;
+	*at = dev->next;
+	r->device_count--;
+}
+
+/*
+ * As many buckets as devices, about. Without memory for more the chains grow, and only the first table is a
+ * must.
+ */
+static int table_make_room(struct thread_registry *r)
+{
+	struct io_device **old = r->devices;
+	uint32_t old_bits = r->device_bits, bits = old ? old_bits + 1 : FIRST_BITS;
+	struct io_device **devices;
+
+	if (old && r->device_count < 1u << old_bits)
+		return 0;
+	devices = alloc_array((size_t)1 << bits, sizeof(struct io_device *));
+	if (!devices)
+		return old ? 0 : -ENOMEM;
+	r->devices = devices;
+	r->device_bits = bits;
+	r->device_count = 0;
+	for (uint32_t i = 0; old && i < 1u << old_bits; i++) {
+		for (struct io_device *dev = old[i], *next; dev; dev = next) {
+			next = dev->next;
+			table_insert(r, dev);
+		}
+	}
+	alloc_free(old);
+	return 0;
+}
+
+/* ---- the ops ---- */
 
 static struct device_op *priv(struct nvio_op *op)
 {
@@ -75,17 +149,14 @@ static void send_home(struct device_op *d, int status)
 /* Takes a waiting unregistration off its device; false: the device is gone, and the op on its way home. */
 static bool withdraw(struct thread_registry *r, struct nvio_op *op)
 {
+	struct io_device *dev;
 	bool found = false;
 
 	pthread_mutex_lock(&r->lock);
-	list_for_each (l, &r->devices) {
-		struct io_device *dev = list_entry(l, struct io_device, link);
-
-		if (dev->unregister_op == op) {
-			dev->unregister_op = NULL;
-			found = true;
-			break;
-		}
+	dev = find(r, priv(op)->arg);
+	if (dev && dev->unregister_op == op) {
+		dev->unregister_op = NULL;
+		found = true;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return found;
@@ -103,7 +174,7 @@ static void stop(struct device_op *d, int status)
 
 static int cancel(struct nvio_pollable *p, struct nvio_op *op)
 {
-	(void)p;
+	check_own(container_of(p, struct nvio_thread, channel_ops), "nvio_cancel");
 	if (!list_empty(&priv(op)->link))
 		stop(priv(op), -ECANCELED);
 	return 0;
@@ -156,24 +227,6 @@ static void start_deadline(struct nvio_thread *t, struct nvio_op *op)
 	timer_start(t, &priv(op)->timer, op->timeout_us); /* cannot fail: begin() made room */
 }
 
-static struct io_device *find(struct thread_registry *r, void *key)
-{
-	list_for_each (l, &r->devices) {
-		struct io_device *dev = list_entry(l, struct io_device, link);
-
-		if (dev->key == key)
-			return dev;
-	}
-	return NULL;
-}
-
-static struct io_device *find_registered(struct thread_registry *r, void *key)
-{
-	struct io_device *dev = find(r, key);
-
-	return dev && !dev->removed ? dev : NULL;
-}
-
 struct io_device *device_hold(struct thread_registry *r, void *key)
 {
 	struct io_device *dev;
@@ -196,7 +249,7 @@ void device_release(struct io_device *dev)
 	last = !--dev->count && dev->removed;
 	if (last) {
 		op = dev->unregister_op;
-		list_remove(&dev->link);
+		table_remove(r, dev);
 	}
 	pthread_mutex_unlock(&r->lock);
 	if (last)
@@ -209,7 +262,7 @@ int nvio_io_device_register(struct nvio_env *env, void *device, const struct nvi
 {
 	struct thread_registry *r = env->threads;
 	struct io_device *dev;
-	bool taken;
+	int rc;
 
 	if (!device || !ops)
 		return fail(-EINVAL, "device: register: no %s", device ? "ops" : "address");
@@ -223,17 +276,17 @@ int nvio_io_device_register(struct nvio_env *env, void *device, const struct nvi
 	dev->ops.name = dev->name;
 	list_init(&dev->channels);
 	pthread_mutex_lock(&r->lock);
-	taken = find(r, device);
-	if (!taken)
-		list_push_back(&r->devices, &dev->link);
+	rc = find(r, device) ? -EEXIST : table_make_room(r);
+	if (!rc)
+		table_insert(r, dev);
 	pthread_mutex_unlock(&r->lock);
-	if (taken) {
-		fail(-EEXIST, "device: register: %s: %p is registered already, or still has channels",
-			dev->name, device);
+	if (rc) {
+		fail(rc, "device: register: %s: %s", dev->name,
+			rc == -EEXIST ? "its address is registered already, or still has channels"
+				      : "no memory");
 		alloc_free(dev);
-		return -EEXIST;
 	}
-	return 0;
+	return rc;
 }
 
 static int unregister_now(struct thread_registry *r, void *device)
@@ -248,7 +301,7 @@ static int unregister_now(struct thread_registry *r, void *device)
 	else if (dev->count)
 		rc = -EBUSY;
 	else
-		list_remove(&dev->link);
+		table_remove(r, dev);
 	pthread_mutex_unlock(&r->lock);
 	if (rc)
 		return fail(rc, "device: unregister: %p: %s", device,
@@ -289,8 +342,9 @@ int nvio_io_device_unregister(struct nvio_env *env, void *device, struct nvio_op
 	if (!rc) {
 		dev->removed = true;
 		gone = !dev->count;
+		priv(op)->arg = device;
 		if (gone)
-			list_remove(&dev->link);
+			table_remove(r, dev);
 		else
 			dev->unregister_op = op;
 	}
@@ -375,8 +429,11 @@ void device_cancel_all(struct nvio_thread *t)
 
 void device_free_all(struct thread_registry *r)
 {
-	struct list *l;
-
-	while ((l = list_pop_front(&r->devices)))
-		alloc_free(list_entry(l, struct io_device, link));
+	for (uint32_t i = 0; r->devices && i < 1u << r->device_bits; i++) {
+		for (struct io_device *dev = r->devices[i], *next; dev; dev = next) {
+			next = dev->next;
+			alloc_free(dev);
+		}
+	}
+	alloc_free(r->devices);
 }

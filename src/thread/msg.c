@@ -42,18 +42,24 @@ free_chunks:
 	return rc;
 }
 
-void msg_fini(struct msg_queue *q)
+void msg_shut(struct msg_queue *q)
 {
+	atomic_fetch_or_explicit(&q->word, MSG_CLOSED, memory_order_relaxed);
 	/*
 	 * Acquire: the last touch of a sender that leaves must not move behind our freeing; pairs with
 	 * leave().
 	 */
 	while (atomic_load_explicit(&q->word, memory_order_acquire) & MSG_SENDERS)
 		sched_yield();
+	close(q->wake_fd);
+}
+
+void msg_fini(struct msg_queue *q)
+{
+	/* A sender looks into the ring before it is refused, so this is for the very end. */
 	for (uint64_t i = 0; i <= q->mask; i++)
 		alloc_free(q->chunks[i]);
 	alloc_free(q->chunks);
-	close(q->wake_fd);
 }
 
 /* How far `a` is ahead of `b`, both modulo 2^48; negative: behind. */
@@ -195,6 +201,21 @@ void msg_close(struct msg_queue *q)
 		if (word & MSG_CLOSED)
 			return;
 	} while (!enter(q, &word, MSG_CLOSED, 0));
+	if (word & MSG_SLEEPS)
+		msg_wake(q);
+	leave(q);
+}
+
+void msg_ring(struct msg_queue *q, _Atomic bool *flag)
+{
+	uint64_t word = atomic_load_explicit(&q->word, memory_order_relaxed);
+
+	/* Counted as a sender first: the flag may lead to the end of the receiver. */
+	while (!enter(q, &word, word & (MSG_SLEEPS | MSG_CLOSED), 0))
+		;
+	atomic_store_explicit(flag, true, memory_order_release);
+	/* Acquire and release: either we find SLEEPS, or who sets it after this finds the flag. */
+	word = atomic_fetch_and_explicit(&q->word, ~MSG_SLEEPS, memory_order_acq_rel);
 	if (word & MSG_SLEEPS)
 		msg_wake(q);
 	leave(q);

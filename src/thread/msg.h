@@ -65,7 +65,13 @@ struct msg_queue {
 /* 0; -ENOMEM; -EMFILE or -ENFILE. */
 int msg_init(struct msg_queue *q, uint32_t max);
 
-/* Waits for the senders that are still inside to leave. The queue must be closed, or no sender be left. */
+/*
+ * The receiver goes: waits for the senders that are still inside to leave. The queue must be closed, or no
+ * sender be left. From now on senders are refused, and closing does nothing.
+ */
+void msg_shut(struct msg_queue *q);
+
+/* After msg_shut(), when nobody can know the queue any more. */
 void msg_fini(struct msg_queue *q);
 
 /* Any thread. 0; -ESHUTDOWN; -ENOBUFS. */
@@ -76,6 +82,12 @@ void note_send(struct msg_queue *q, struct note *note);
 
 /* No message is accepted from now on. Any thread. */
 void msg_close(struct msg_queue *q);
+
+/*
+ * Sets the flag and wakes up a receiver that sleeps; one that looks at it after msg_sleep() misses nothing.
+ * Any thread.
+ */
+void msg_ring(struct msg_queue *q, _Atomic bool *flag);
 
 /* Receiver. The oldest message; false: none, or its sender has not finished writing it. */
 bool msg_take(struct msg_queue *q, void (**fn)(void *arg), void **arg);

@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include "thread/co.h"
+#include "thread/device.h"
 #include "thread/poller.h"
 
 /* Notes make notes; this many, and then something else has its turn. */
@@ -75,6 +76,13 @@ static ALWAYS_INLINE void leave(struct nvio_thread *t, struct frame *f)
 	atomic_store_explicit(&t->os, f->os, memory_order_release);
 }
 
+/* Checked builds: a callback must leave the OS thread as it found it. */
+static ALWAYS_INLINE void check_back(struct nvio_thread *t, const char *what, const char *name)
+{
+	if (NVIO_CHECKED && unlikely(thread_tls_current != t))
+		thread_came_back_elsewhere(t, what, name);
+}
+
 /*
  * Ends what was there at entry. Counted, and taken one by one: a `done` that waits polls in here, and must
  * find the rest in the queue; a `done` that submits anew must not keep us here.
@@ -88,6 +96,7 @@ static NOINLINE uint64_t run_ended(struct nvio_thread *t)
 	while (t->ended_out < until && (op = op_queue_pop(&t->hot.ended))) {
 		t->ended_out++;
 		op_end(op, (int32_t)op->state);
+		check_back(t, "a completion", "");
 	}
 	return t->ended_out - before;
 }
@@ -98,8 +107,10 @@ static uint64_t run_messages(struct nvio_thread *t, uint64_t max)
 	uint64_t n;
 	void *arg;
 
-	for (n = 0; n < max && msg_take(&t->msgs, &fn, &arg); n++)
+	for (n = 0; n < max && msg_take(&t->msgs, &fn, &arg); n++) {
 		fn(arg);
+		check_back(t, "a message", "");
+	}
 	return n;
 }
 
@@ -131,8 +142,10 @@ static NOINLINE uint64_t attend(struct nvio_thread *t)
 {
 	uint64_t work = 0;
 
-	if (t->attention & ATT_TIMERS)
+	if (t->attention & ATT_TIMERS) {
 		work += (uint64_t)timer_run(t);
+		check_back(t, "a timer or a timed poller", "");
+	}
 	if (t->attention & (ATT_ARMED | ATT_SOURCES))
 		work += (uint64_t)sleep_attend(t);
 	if (t->attention & ATT_DYING)
@@ -162,14 +175,31 @@ static ALWAYS_INLINE int run_pollers(struct nvio_thread *t, int work)
 		}
 		p->flags = POLLER_RUNNING;
 		rc = p->fn(p->arg);
-		if (unlikely(rc > 0))
+		check_back(t, "poller", p->name);
+		poller_count(&p->runs);
+		if (unlikely(rc > 0)) {
+			poller_count(&p->busy);
 			work = add_work(work, (unsigned)rc);
+		}
 		l = l->next;
 		p->flags &= ~POLLER_RUNNING;
 		if (unlikely(p->flags))
 			poller_settle(p);
 	}
 	return work;
+}
+
+/*
+ * A count, and now and then a look at the cycle counter: when idle turns busy, busy idle, or enough polls
+ * have passed.
+ */
+static ALWAYS_INLINE void count(struct thread_counts *c, bool busy)
+{
+	uint64_t polls = atomic_load_explicit(&c->polls, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&c->polls, polls, memory_order_relaxed);
+	if (unlikely(busy != c->was_busy || polls == c->stamp_at))
+		counts_stamp(c, busy);
 }
 
 static ALWAYS_INLINE int poll(struct nvio_thread *t, uint32_t max_msgs, void *os)
@@ -190,6 +220,7 @@ static ALWAYS_INLINE int poll(struct nvio_thread *t, uint32_t max_msgs, void *os
 	/* Last: what they wait for has ended just now, if it did. */
 	if (unlikely(t->attention & ATT_CO))
 		work = add_work(work, co_run(t));
+	count(&t->counts, work);
 	leave(t, &f);
 	return work;
 }

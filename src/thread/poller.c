@@ -37,7 +37,12 @@ void poller_admit(struct nvio_thread *t)
 
 static void poller_free(struct nvio_poller *p)
 {
+	pthread_mutex_lock(&p->thread->pollers_lock);
+	list_remove(&p->in_all);
+	pthread_mutex_unlock(&p->thread->pollers_lock);
 	list_remove(&p->link);
+	if (p->sleep)
+		poller_sleep_free(p);
 	if (p->period_ns) {
 		timer_remove(&p->thread->timers, &p->timer);
 		timer_unreserve(&p->thread->timers);
@@ -63,6 +68,9 @@ int poller_fire(struct nvio_timer *timer, uint64_t now_ns)
 
 	p->flags = POLLER_RUNNING;
 	rc = p->fn(p->arg);
+	poller_count(&p->runs);
+	if (rc > 0)
+		poller_count(&p->busy);
 	p->flags &= ~POLLER_RUNNING;
 	if (!p->flags) {
 		/* Beats that were missed are not made up for, or a late thread would run nothing else. */
@@ -119,6 +127,9 @@ int nvio_poller_register(struct nvio_thread *t, const char *name, nvio_poller_fn
 	} else {
 		activate(p);
 	}
+	pthread_mutex_lock(&t->pollers_lock);
+	list_push_back(&t->all_pollers, &p->in_all);
+	pthread_mutex_unlock(&t->pollers_lock);
 	*poller = p;
 	return 0;
 
@@ -135,6 +146,8 @@ static void deactivate(struct nvio_poller *p, uint32_t flag)
 	else if (!(p->flags & POLLER_PAUSED))
 		p->thread->active--;
 	p->flags |= flag;
+	if (flag == POLLER_PAUSED)
+		atomic_store_explicit(&p->paused, true, memory_order_relaxed);
 	if (!(p->flags & POLLER_RUNNING))
 		poller_settle(p);
 }
@@ -145,6 +158,8 @@ void nvio_poller_unregister(struct nvio_poller *p)
 		return;
 	check_own(p->thread, "nvio_poller_unregister");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	deactivate(p, POLLER_GONE);
 }
 
@@ -152,6 +167,8 @@ void nvio_poller_pause(struct nvio_poller *p)
 {
 	check_own(p->thread, "nvio_poller_pause");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	if (!(p->flags & POLLER_PAUSED))
 		deactivate(p, POLLER_PAUSED);
 }
@@ -162,9 +179,12 @@ void nvio_poller_resume(struct nvio_poller *p)
 
 	check_own(p->thread, "nvio_poller_resume");
 	checked(!(p->flags & POLLER_GONE));
+	if (p->sleep)
+		poller_sleep_ends(p);
 	if (!(p->flags & POLLER_PAUSED))
 		return;
 	p->flags &= ~POLLER_PAUSED;
+	atomic_store_explicit(&p->paused, false, memory_order_relaxed);
 	if (p->period_ns && !running)
 		start_beat(p);
 	else if (!p->period_ns && !running)
@@ -189,10 +209,12 @@ void poller_free_all(struct nvio_thread *t)
 
 bool nvio_thread_has_active_pollers(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_has_active_pollers");
 	return t->active;
 }
 
 bool nvio_thread_has_pollers(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_has_pollers");
 	return !list_empty(&t->pollers) || !list_empty(&t->incoming) || !list_empty(&t->aside);
 }

@@ -148,6 +148,7 @@ int sleep_attend(struct nvio_thread *t)
 			return 0;
 		t->attention &= ~ATT_ARMED;
 		msg_awake(&t->msgs);
+		counts_slept(&t->counts);
 	} else if (t->active) {
 		ticks = cycles();
 		if (ticks - t->sources_looked_at < SOURCES_GATE)

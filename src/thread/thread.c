@@ -12,7 +12,7 @@
 
 static int poll_thread(struct nvio_pollable *p)
 {
-	return nvio_thread_poll((struct nvio_thread *)container_of(p, struct thread_hot, pollable), 0);
+	return run_wait((struct nvio_thread *)container_of(p, struct thread_hot, pollable));
 }
 
 static struct nvio_thread *thread_itself(struct nvio_pollable *p)
@@ -64,7 +64,15 @@ static void init_fields(struct nvio_thread *t, struct nvio_env *env)
 	list_init(&t->incoming);
 	list_init(&t->aside);
 	list_init(&t->dying);
+	list_init(&t->channel_list);
 	list_init(&t->device_ops);
+	list_init(&t->remote_ops);
+	list_init(&t->all_pollers);
+	pthread_mutex_init(&t->pollers_lock, NULL);
+	t->remote_pollable.ops = &remote_pollable_ops;
+	remote_queue_init(&t->calls, call_released);
+	counts_init(&t->counts);
+	t->handle.refs = 1;
 	t->clock = env->clock;
 	t->env = env;
 }
@@ -99,8 +107,7 @@ static uint64_t next_id(struct thread_registry *r)
 	return id;
 }
 
-/* The end of one that nothing is left of. */
-static void free_thread(struct nvio_thread *t)
+void thread_free(struct nvio_thread *t)
 {
 	registry_remove(t);
 	env_child_remove(t->env, &t->child);
@@ -109,13 +116,15 @@ static void free_thread(struct nvio_thread *t)
 	timer_heap_fini(&t->timers);
 	current_forget(t);
 	/* First the senders that are still inside (msg_close() among them), then what they may touch. */
-	msg_fini(&t->msgs);
+	msg_shut(&t->msgs);
 	sleep_fini(t);
-	alloc_free(t);
+	channel_clear_graves(t);
+	alloc_free(t->channels);
+	t->channels = NULL;
+	thread_unref(t);
 }
 
-/* The oldest thread made after the one with this id, or NULL; threads may come and go between two calls. */
-static struct nvio_thread *next_thread(struct thread_registry *r, uint64_t id)
+struct nvio_thread *thread_next(struct thread_registry *r, uint64_t id)
 {
 	struct nvio_thread *next = NULL;
 
@@ -126,8 +135,35 @@ static struct nvio_thread *next_thread(struct thread_registry *r, uint64_t id)
 		if (t->id > id && (!next || t->id < next->id))
 			next = t;
 	}
+	if (next)
+		thread_ref(next);
 	pthread_mutex_unlock(&r->lock);
 	return next;
+}
+
+int nvio_thread_for_each(struct nvio_env *env, int (*fn)(struct nvio_thread *thread, void *arg), void *arg)
+{
+	struct nvio_thread *t;
+	uint64_t id = 0;
+	int rc = 0;
+
+	/* By number, and not by the list: threads may come and go between two calls. */
+	while (!rc && (t = thread_next(env->threads, id))) {
+		id = t->id;
+		rc = fn(t, arg);
+		thread_unref(t);
+	}
+	return rc;
+}
+
+bool thread_clear(struct nvio_thread *t, const char *what)
+{
+	device_cancel_all(t);
+	remote_cancel_all(t);
+	channel_kill_all(t, what);
+	poll_drain(t);
+	return !channel_count(t) && list_empty(&t->device_ops) && list_empty(&t->remote_ops) &&
+	       op_queue_empty(&t->hot.ended) && !mail_waiting(&t->msgs);
 }
 
 /*
@@ -144,18 +180,23 @@ static void close_child(struct env_child *child)
 	msg_close(&t->msgs);
 	poll_drain(t);
 	for (unsigned round = 0; round < THREAD_DRAIN_ROUNDS; round++) {
-		if (list_empty(&t->device_ops) && !t->channel_count)
+		if (list_empty(&t->device_ops) && list_empty(&t->remote_ops) && !channel_count(t))
 			break;
 		device_cancel_all(t);
-		for (struct nvio_thread *other = next_thread(r, 0); other; other = next_thread(r, id)) {
+		remote_cancel_all(t);
+		id = 0;
+		for (struct nvio_thread *other = thread_next(r, 0); other; other = thread_next(r, id)) {
 			id = other->id;
-			poll_drain(other);
+			if (owned_elsewhere(other))
+				sleep_ns(NS_PER_MS); /* an OS thread of ours that still runs gets on by itself */
+			else
+				poll_drain(other);
+			thread_unref(other);
 		}
-		channel_kill_all(t);
-		poll_drain(t);
+		thread_clear(t, "the environment closes");
 	}
-	invariant(!t->channel_count && list_empty(&t->device_ops));
-	free_thread(t);
+	invariant(!channel_count(t) && list_empty(&t->device_ops) && list_empty(&t->remote_ops));
+	thread_free(t);
 }
 
 int nvio_thread_create(
@@ -189,8 +230,11 @@ int nvio_thread_create(
 	return 0;
 
 fini_msgs:
+	msg_shut(&t->msgs);
 	msg_fini(&t->msgs);
 free_thread:
+	remote_queue_fini(&t->calls);
+	pthread_mutex_destroy(&t->pollers_lock);
 	alloc_free(t);
 	return rc;
 }
@@ -203,18 +247,24 @@ void nvio_thread_exit(struct nvio_thread *t)
 /* What keeps it from going, in words. */
 static COLD int still_busy(struct nvio_thread *t)
 {
-	struct nvio_channel *ch = NULL;
+	struct nvio_channel *ch;
+	char place[288];
 
-	for (uint32_t i = 0; i < THREAD_CHANNEL_BUCKETS && !ch; i++)
-		ch = t->channels[i];
-	if (ch)
+	if (!list_empty(&t->channel_list)) {
+		ch = list_entry(t->channel_list.prev, struct nvio_channel, in_thread);
+		channel_place(ch, place, sizeof(place));
 		return fail(-EBUSY,
 			"thread: destroy: %s: %" PRIu32 " channels are held, one of device %s, %" PRIu32
-			" times; put them, poll, and call again",
-			t->name, t->channel_count, ch->device->name, ch->refs);
+			" times%s; put them, poll, and call again",
+			t->name, channel_count(t), ch->device->name, ch->refs, place);
+	}
 	if (!list_empty(&t->device_ops))
 		return fail(-EBUSY,
 			"thread: destroy: %s: a for_each or an unregister is in flight; poll, and call again",
+			t->name);
+	if (!list_empty(&t->remote_ops))
+		return fail(-EBUSY,
+			"thread: destroy: %s: a call or a join is in flight; wait for it, or cancel it and poll",
 			t->name);
 	return fail(
 		-EBUSY, "thread: destroy: %s: completions keep making work; poll, and call again", t->name);
@@ -234,10 +284,10 @@ int nvio_thread_destroy(struct nvio_thread *t)
 	rc = co_busy_rc(t);
 	if (rc)
 		return rc;
-	if (t->channel_count || !list_empty(&t->device_ops) || !op_queue_empty(&t->hot.ended) ||
-		note_waiting(&t->msgs))
+	if (channel_count(t) || !list_empty(&t->device_ops) || !list_empty(&t->remote_ops) ||
+		!op_queue_empty(&t->hot.ended) || mail_waiting(&t->msgs))
 		return still_busy(t);
-	free_thread(t);
+	thread_free(t);
 	return 0;
 }
 
@@ -258,6 +308,7 @@ bool nvio_thread_is_running(const struct nvio_thread *t)
 
 bool nvio_thread_is_idle(const struct nvio_thread *t)
 {
+	check_own(t, "nvio_thread_is_idle");
 	return !mail_waiting(&t->msgs) && !t->timers.count && !t->active && !t->dying_count &&
 	       op_queue_empty(&t->hot.ended) && !(t->attention & ATT_CO);
 }
@@ -267,6 +318,25 @@ int nvio_thread_send(struct nvio_thread *t, void (*fn)(void *arg), void *arg)
 	if (unlikely(!fn))
 		return fail(-EINVAL, "thread: send: %s: no fn", t->name);
 	return msg_send(&t->msgs, fn, arg);
+}
+
+int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg)
+{
+	struct thread_registry *r = env->threads;
+	struct nvio_thread *t = NULL;
+	int rc;
+
+	/* The lock keeps it from going while it is sent to. */
+	pthread_mutex_lock(&r->lock);
+	list_for_each (l, &r->threads) {
+		t = list_entry(l, struct nvio_thread, in_registry);
+		if (t->id == id)
+			break;
+		t = NULL;
+	}
+	rc = t ? msg_send(&t->msgs, fn, arg) : fail(-ESHUTDOWN, "thread: send: the thread is gone");
+	pthread_mutex_unlock(&r->lock);
+	return rc;
 }
 
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)
@@ -312,7 +382,6 @@ int thread_env_init(struct nvio_env *env)
 		return fail(-ENOMEM, "thread: no memory for the registry");
 	pthread_mutex_init(&r->lock, NULL);
 	list_init(&r->threads);
-	list_init(&r->devices);
 	env->threads = r;
 	op_idle_poll = thread_idle_poll;
 	op_suspend = co_wait_op;

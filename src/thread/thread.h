@@ -52,7 +52,14 @@ static inline void thread_end_op(struct nvio_thread *t, struct nvio_op *op, int 
 	op_queue_push(&hot->ended, op);
 }
 
+/*
+ * nvio_thread_send() to a thread that may be gone by now: -ESHUTDOWN then. Takes the registry's lock. Any thread.
+ */
+int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg);
+
 struct io_device;
+
+#define CHANNEL_PLACES (NVIO_CHECKED ? 4 : 1)
 
 /* Own thread, but where said otherwise. */
 struct nvio_channel {
@@ -61,9 +68,11 @@ struct nvio_channel {
 	struct io_device *device;   /* immutable */
 	struct nvio_channel *next;  /* in the thread's table */
 	struct list dying;	    /* in the thread's list, when refs is 0 */
+	struct list in_thread;	    /* all of the thread's, in the order of their making */
 	uint32_t refs;
 	uint32_t pins;	       /* registry lock; walks that stand on it, so that it stays in the list */
 	struct list in_device; /* registry lock */
+	void *places[CHANNEL_PLACES]; /* checked builds: who got it first, the nearest first */
 	CACHE_ALIGNED unsigned char ctx[];
 };
 

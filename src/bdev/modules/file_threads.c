@@ -108,15 +108,10 @@ static int do_job(const struct file_bdev *f, struct nvio_bdev_io *io, void *boun
 	return rc ? file_status(rc) : 0;
 }
 
-static struct pool_channel *channel_of(const struct nvio_bdev_io *io)
-{
-	return (struct pool_channel *)((struct bdev_channel *)io->channel)->module;
-}
-
 /* With the pool lock held, which is also what keeps the channel from going away under the write. */
 static void job_done(struct nvio_bdev_io *io)
 {
-	struct pool_channel *c = channel_of(io);
+	struct pool_channel *c = io->context;
 	uint64_t one = 1;
 
 	op_queue_push(&c->done, bdev_io_op(io));
@@ -314,6 +309,7 @@ static int threads_submit(struct file_bdev *f, void *channel, struct nvio_bdev_i
 		c->was_full = true;
 		return -EAGAIN;
 	}
+	io->context = c;
 	pthread_mutex_lock(&pool->lock);
 	asleep = c->asleep;
 	op_queue_push(&pool->jobs, bdev_io_op(io));

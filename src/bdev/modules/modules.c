@@ -7,5 +7,22 @@ const struct nvio_bdev_module *const bdev_builtin_modules[] = {
 	&malloc_module,
 	&null_module,
 	&file_module,
+	&passthru_module,
+	&delay_module,
+	&error_module,
+	&split_module,
+	NULL,
+};
+
+/* The kinds of device that text can name; a new one is added here, too. */
+const struct bdev_form *const bdev_forms[] = {
+	&malloc_form,
+	&null_form,
+	&file_form,
+	&bdev_form,
+	&passthru_form,
+	&delay_form,
+	&error_form,
+	&split_form,
 	NULL,
 };

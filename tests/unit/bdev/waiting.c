@@ -381,6 +381,7 @@ static void an_emulated_write_zeroes_ends_with_its_first_error(void **state)
 	struct fixture *f = *state;
 	struct disk d = make_slow(f, 0);
 
+	slow.room = 1;
 	assert_ok(nvio_bdev_write_zeroes(d.desc, d.ch, 0, BLOCK * BLOCKS, &op));
 	let_go(&slow, 1);
 	slow.submit_rc = -EIO;

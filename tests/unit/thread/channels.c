@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Channels and the devices they are made of: references, the walk over all of them, and the end of a device.
- */
+/* Row C1: channels and the devices they are made of: references, many of them, and the end of a device. */
 #include "tests/unit/thread/toy.h"
 
 #include <stdlib.h>
@@ -315,6 +314,43 @@ static void submitting_checks_come_before_the_op_is_touched(void **state)
 	close_with_device(&r, &d);
 }
 
+#define MANY 10000
+
+static void ten_thousand_devices_and_channels_are_kept_apart(void **state)
+{
+	static struct nvio_channel *ch[MANY];
+	static char keys[MANY][24];
+	static const struct nvio_io_device_ops plain = { .name = "plain" };
+	struct nvio_channel *again;
+	struct rig r;
+
+	rig_open_env(&r, true);
+	assert_int_equal(nvio_thread_attach(r.t), 0);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(nvio_io_device_register(r.env, keys[i], &plain), 0);
+		/* The tables grow when there is memory for it, and work on when there is none. */
+		if (i % 2)
+			alloc_fail_after(1);
+		assert_int_equal(nvio_channel_get(r.env, keys[i], &ch[i]) && i % 2 == 0, 0);
+		alloc_fail_after(-1);
+		if (!ch[i])
+			assert_int_equal(nvio_channel_get(r.env, keys[i], &ch[i]), 0);
+	}
+	assert_int_equal(nvio_io_device_register(r.env, keys[MANY / 2], &plain), -EEXIST);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(nvio_channel_get(r.env, keys[i], &again), 0);
+		assert_ptr_equal(again, ch[i]);
+		assert_ptr_equal(nvio_channel_device(ch[i]), keys[i]);
+		nvio_channel_put(again);
+		nvio_channel_put(ch[i]);
+	}
+	nvio_thread_poll(r.t, 0);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(nvio_io_device_unregister(r.env, keys[i], NULL), 0);
+	assert_int_equal(nvio_thread_detach(r.t), 0);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +358,7 @@ int main(void)
 		cmocka_unit_test(a_get_before_the_end_keeps_the_channel),
 		cmocka_unit_test(each_thread_has_its_own_channel),
 		cmocka_unit_test(many_devices_keep_apart),
+		cmocka_unit_test(ten_thousand_devices_and_channels_are_kept_apart),
 		cmocka_unit_test(what_cannot_be_had_is_refused),
 		cmocka_unit_test(without_memory_nothing_is_left),
 		cmocka_unit_test(a_channel_that_is_got_while_it_is_made_exists_once),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Ops that end on a thread: when `done` runs, and what it may do. */
+/* Row C2: ops that end on a thread: exactly once, when `done` runs, and what it may do. */
 #include "tests/unit/thread/rig.h"
 
 struct job {

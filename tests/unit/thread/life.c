@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Making and ending threads, their names and numbers, and which one is current. */
+/*
+ * Rows T1, T2, T5, X5 (name, id): making and ending threads, their names and numbers, and which one is
+ * current.
+ */
 #include "tests/unit/thread/rig.h"
 
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Messages: order, bounds, what memory they take, many senders at once, and senders against the end. */
+/*
+ * Rows T3, T5, Z5, X5 (poll, send): messages: order, bounds, what memory they take, many senders at once,
+ * and senders against the end.
+ */
 #include "tests/unit/thread/rig.h"
 
 #include "thread/msg.h"
@@ -191,6 +194,7 @@ static void the_count_wraps_around(void **state)
 	assert_int_equal(ran, 3 * 1023);
 	assert_true(q.word < MSG_SENDER);
 	msg_close(&q);
+	msg_shut(&q);
 	msg_fini(&q);
 }
 
@@ -226,6 +230,7 @@ static void going_to_sleep_with_mail_is_refused(void **state)
 	assert_null(note_take(&q));
 	assert_true(msg_sleep(&q));
 	msg_close(&q);
+	msg_shut(&q);
 	msg_fini(&q);
 }
 
@@ -252,6 +257,7 @@ static void whoever_comes_first_wakes_the_sleeper_once(void **state)
 		assert_int_equal(read(q.wake_fd, &count, sizeof(count)), sizeof(count));
 		assert_int_equal(count, 1);
 		msg_close(&q);
+		msg_shut(&q);
 		msg_fini(&q);
 	}
 }
@@ -265,6 +271,7 @@ static void *end_queue(void *arg)
 {
 	struct ending *e = arg;
 
+	msg_shut(&e->q);
 	msg_fini(&e->q);
 	atomic_store(&e->ended, true);
 	return NULL;

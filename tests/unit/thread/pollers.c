@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pollers: who runs when, and what they may do to themselves and to each other in the middle of a poll. */
+/*
+ * Rows T4, T8: pollers: who runs when, and what they may do to themselves and to each other in the middle
+ * of a poll.
+ */
 #include "tests/unit/thread/rig.h"
 
 #include <limits.h>

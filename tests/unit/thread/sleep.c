@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sleeping on the descriptor: what makes it readable, what the timeout says, and that no wake-up is lost. */
+/*
+ * Rows T9, Z15: sleeping on the descriptor: what makes it readable, what the timeout says, and that no
+ * wake-up is lost.
+ */
 #include "tests/unit/thread/rig.h"
 
 #include <poll.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Timers against a clock that stands still: exact, in order, and what they may do in each other's callbacks.
+/*
+ * Row T8: timers against a clock that stands still: exact, in order, and what they may do in each other's
+ * callbacks.
  */
 #include "tests/unit/thread/rig.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What goes from thread to thread: the walk over a device's channels, and ends that other threads take part
- * in. */
+/*
+ * Rows C1, C2, T5: what goes from thread to thread: the walk over a device's channels, and ends that other
+ * threads take part in.
+ */
 #include "tests/unit/thread/toy.h"
 
 /* Four threads on this one OS thread, each with a channel but the last. */

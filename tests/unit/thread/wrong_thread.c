@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Checked builds report a call on the wrong OS thread with the names of both nvio_threads. */
+/* Row T10: checked builds report a call on the wrong OS thread with the names of both nvio_threads. */
 #include "tests/unit/thread/rig.h"
 
 #include <fcntl.h>
@@ -18,6 +18,12 @@ enum call {
 	CALL_TIMEOUT,
 	CALL_FD,
 	CALL_PUT,
+	CALL_CTX,
+	CALL_IS_IDLE,
+	CALL_HAS_ACTIVE,
+	CALL_HAS_POLLERS,
+	CALL_CANCEL_CALL,
+	CALL_CANCEL_WALK,
 	CALL_CO_CANCEL,
 	CALL_CO_DETACH,
 	CALLS,
@@ -35,6 +41,12 @@ static const char *const names[CALLS] = {
 	"nvio_thread_timeout_ms",
 	"nvio_thread_fd",
 	"nvio_channel_put",
+	"nvio_channel_ctx",
+	"nvio_thread_is_idle",
+	"nvio_thread_has_active_pollers",
+	"nvio_thread_has_pollers",
+	"nvio_cancel",
+	"nvio_cancel",
 	"nvio_co_cancel",
 	"nvio_co_detach",
 };
@@ -45,6 +57,7 @@ struct scene {
 	struct nvio_poller *p;
 	struct nvio_timer timer;
 	struct nvio_channel *ch;
+	struct nvio_op op, walk;
 	struct nvio_co *co;
 	enum call call;
 	int err; /* where standard error goes */
@@ -67,6 +80,11 @@ static int nothing(void *arg)
 	return 0;
 }
 
+static int visit_nothing(struct nvio_channel *ch, void *arg)
+{
+	return 0;
+}
+
 static void make_call(struct scene *s)
 {
 	switch (s->call) {
@@ -81,6 +99,12 @@ static void make_call(struct scene *s)
 	case CALL_TIMEOUT: nvio_thread_timeout_ms(s->theirs); break;
 	case CALL_FD: nvio_thread_fd(s->theirs); break;
 	case CALL_PUT: nvio_channel_put(s->ch); break;
+	case CALL_CTX: nvio_channel_ctx(s->ch); break;
+	case CALL_IS_IDLE: nvio_thread_is_idle(s->theirs); break;
+	case CALL_HAS_ACTIVE: nvio_thread_has_active_pollers(s->theirs); break;
+	case CALL_HAS_POLLERS: nvio_thread_has_pollers(s->theirs); break;
+	case CALL_CANCEL_CALL: nvio_cancel(&s->op); break;
+	case CALL_CANCEL_WALK: nvio_cancel(&s->walk); break;
 	case CALL_CO_CANCEL: nvio_co_cancel(s->co); break;
 	case CALL_CO_DETACH: nvio_co_detach(s->co); break;
 	case CALLS: break;
@@ -113,7 +137,8 @@ static int play(void *arg)
 	nvio_thread_attach(s->theirs);
 	if (nvio_poller_register(s->theirs, "p", nothing, NULL, 0, &s->p) ||
 		nvio_timer_start(s->theirs, &s->timer, 1000) || nvio_io_device_register(s->env, s, &ops) ||
-		nvio_channel_get(s->env, s, &s->ch) || nvio_co_spawn(s->theirs, nothing, NULL, NULL, &s->co))
+		nvio_channel_get(s->env, s, &s->ch) || nvio_thread_call(s->mine, nothing, NULL, &s->op) ||
+		nvio_channel_for_each(s->env, s, visit_nothing, NULL, &s->walk) || nvio_co_spawn(s->theirs, nothing, NULL, NULL, &s->co))
 		return 1;
 	nvio_thread_detach(s->theirs);
 	if (pthread_create(&os, NULL, attach_and_stay, s))
