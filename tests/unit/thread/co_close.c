@@ -150,6 +150,119 @@ static void closing_the_environment_cancels_and_unwinds_them(void **state)
 	assert_string_equal(said, "");
 }
 
+/* ---- with an OS thread ---- */
+
+static int leaves_one_behind(struct nvio_thread *t, void *arg)
+{
+	assert_int_equal(nvio_co_spawn(t, sleeps, arg, NULL, NULL), 0);
+	nvio_thread_poll(t, 0);
+	return 7;
+}
+
+static int doubles(void *arg)
+{
+	return 2 * *(int *)arg;
+}
+
+struct caller {
+	struct nvio_thread_handle *to;
+	int turns;
+};
+
+/* A call with a result, on another OS thread, from straight-line code: others run meanwhile. */
+static int calls(void *arg)
+{
+	struct caller *c = arg;
+	int rc = 0;
+
+	for (int i = 1; i < 100 && !rc; i++) {
+		struct nvio_op op = NVIO_OP(NULL);
+		int n = -i;
+
+		rc = nvio_await(nvio_thread_handle_call(c->to, doubles, &n, &op), &op) == 2 * n ? 0 : -EILSEQ;
+	}
+	c->turns = -1;
+	return rc;
+}
+
+static int counts_turns(void *arg)
+{
+	struct caller *c = arg;
+
+	while (c->turns >= 0) {
+		c->turns++;
+		nvio_co_yield();
+	}
+	return 0;
+}
+
+static void an_os_thread_that_ends_unwinds_its_coroutines(void **state)
+{
+	struct nvio_os_thread *os;
+	int rc = 0;
+
+	open_env();
+	assert_int_equal(nvio_os_thread_spawn(env, NULL, leaves_one_behind, &rc, &os), 0);
+	assert_int_equal(nvio_os_thread_join(os), 7);
+	assert_int_equal(rc, -ECANCELED);
+	assert_int_equal(nvio_thread_destroy(thread), 0);
+	nvio_env_close(env);
+	assert_string_equal(said, "");
+}
+
+static void a_call_to_another_os_thread_suspends(void **state)
+{
+	struct nvio_os_thread *os;
+	struct nvio_co *co[2];
+	struct caller c = { 0 };
+
+	open_env();
+	assert_int_equal(nvio_os_thread_spawn(env, NULL, NULL, NULL, &os), 0);
+	c.to = nvio_os_thread_handle(os);
+	co[0] = spawn("caller", calls, &c);
+	co[1] = spawn("counter", counts_turns, &c);
+	assert_int_equal(nvio_co_join_all(co, 2), 0);
+	nvio_thread_handle_exit(c.to);
+	assert_int_equal(nvio_os_thread_join(os), 0);
+	assert_int_equal(nvio_thread_destroy(thread), 0);
+	nvio_env_close(env);
+	assert_string_equal(said, "");
+}
+
+static int spawned_in_a_run(void *arg)
+{
+	int *done = arg;
+	int rc = nvio_co_sleep(20000);
+
+	*done = 1;
+	return rc;
+}
+
+static int spawns_and_exits(void *arg)
+{
+	struct nvio_thread *t = nvio_thread_current();
+	int rc = nvio_co_spawn(t, spawned_in_a_run, arg, NULL, NULL);
+
+	nvio_thread_exit(t);
+	return rc;
+}
+
+static void a_run_goes_on_until_its_coroutines_have_ended(void **state)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_os_thread *os;
+	int done = 0;
+
+	open_env();
+	assert_int_equal(nvio_os_thread_spawn(env, NULL, NULL, NULL, &os), 0);
+	assert_int_equal(
+		nvio_await(nvio_thread_handle_call(nvio_os_thread_handle(os), spawns_and_exits, &done, &op), &op), 0);
+	assert_int_equal(nvio_os_thread_join(os), 0);
+	assert_int_equal(done, 1);
+	assert_int_equal(nvio_thread_destroy(thread), 0);
+	nvio_env_close(env);
+}
+
 /* ---- with I/O under way ---- */
 
 struct user {
@@ -282,6 +395,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_is_not_destroyed_under_its_coroutines),
 		cmocka_unit_test(closing_the_environment_cancels_and_unwinds_them),
+		cmocka_unit_test(an_os_thread_that_ends_unwinds_its_coroutines),
+		cmocka_unit_test(a_call_to_another_os_thread_suspends),
+		cmocka_unit_test(a_run_goes_on_until_its_coroutines_have_ended),
 		cmocka_unit_test(closing_while_they_do_io_lets_them_clean_up),
 		cmocka_unit_test(one_that_does_not_end_is_named_and_left),
 	};
