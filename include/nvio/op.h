@@ -86,7 +86,8 @@ static inline int nvio_op_pending(const struct nvio_op *op)
 
 /*
  * Waits until the op is complete and returns its status. Outside a coroutine it polls what the op is waiting on (its
- * queue pair, or the nvio_thread it was submitted on), so other callbacks of that queue run meanwhile; inside a
+ * queue pair, or the nvio_thread it was submitted on), so other callbacks of that queue run meanwhile, and sleeps where that has
+ * found nothing for a while (a queue pair, a controller); inside a
  * coroutine it suspends the coroutine, and when that is cancelled (nvio/co.h) the op is, by nvio_cancel(). On an op that is not in flight it returns op->status at once.
  * Thread: the submitting one. May be called from a `done` callback, except for the op that is being completed.
  */

@@ -5,19 +5,18 @@
  */
 #include "base/op.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 
 #include <nvio/error.h>
 
-/*
- * So many polls in a row may find nothing before the core is also offered to others: a few hundred
- * microseconds.
- */
-#define IDLE_POLLS_BEFORE_YIELD 2000
+/* So many polls in a row may find nothing before the waiting one sleeps, if it can: a few hundred microseconds. */
+#define IDLE_POLLS_BEFORE_SLEEP 2000
 
 bool (*_Atomic op_suspend)(struct nvio_op *op);
 int (*_Atomic op_idle_poll)(void);
+int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
 static int idle_turn(void)
 {
@@ -39,7 +38,7 @@ void op_idle_count(unsigned *idle, bool worked)
 {
 	if (worked || idle_turn() > 0)
 		*idle = 0;
-	else if (++*idle >= IDLE_POLLS_BEFORE_YIELD)
+	else if (++*idle >= IDLE_POLLS_BEFORE_SLEEP)
 		sched_yield();
 }
 
@@ -48,6 +47,41 @@ static bool suspended(struct nvio_op *op)
 	bool (*suspend)(struct nvio_op *) = atomic_load_explicit(&op_suspend, memory_order_relaxed);
 
 	return suspend && suspend(op);
+}
+
+/* How many descriptors to sleep on; 0: there is something to do; -errno: one of the two cannot be slept on. */
+static int arm_all(struct nvio_pollable *owner, struct pollfd fds[2], int *timeout_ms)
+{
+	int (*arm_current)(int *, int *) = atomic_load_explicit(&op_idle_arm, memory_order_relaxed);
+	int rc = owner->ops->arm ? owner->ops->arm(owner, &fds[0].fd, timeout_ms) : -EOPNOTSUPP;
+	int ms;
+
+	if (rc)
+		return MIN(rc, 0);
+	rc = arm_current ? arm_current(&fds[1].fd, &ms) : -ENOENT;
+	if (rc == -ENOENT)
+		return 1;
+	if (rc)
+		return MIN(rc, 0);
+	if (ms >= 0 && (*timeout_ms < 0 || ms < *timeout_ms))
+		*timeout_ms = ms;
+	return 2;
+}
+
+/*
+ * Until there may be something to do; or, when that cannot be known, only leaves the core to others. False: there is something that
+ * a poll or a few of them will show.
+ */
+static bool idle_sleep(struct nvio_pollable *owner)
+{
+	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	int timeout_ms, n = arm_all(owner, fds, &timeout_ms);
+
+	if (n > 0)
+		poll(fds, (nfds_t)n, timeout_ms); /* whatever it says, polling goes on */
+	else
+		sched_yield();
+	return n;
 }
 
 /* The owner has said why in words just before; hold on to them. */
@@ -77,7 +111,10 @@ int nvio_wait(struct nvio_op *op)
 				return wait_failed(op, rc);
 			break;
 		}
-		op_idle_count(&idle, rc > 0);
+		if (rc || idle_turn() > 0)
+			idle = 0;
+		else if (++idle >= IDLE_POLLS_BEFORE_SLEEP && !idle_sleep(op->owner))
+			idle = 0;
 	}
 	if (unlikely(op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)
 		op->owner->ops->waited(op->owner, op);

@@ -26,6 +26,11 @@ struct pollable_ops {
 	void (*waited)(struct nvio_pollable *p, struct nvio_op *op);
 	/* The nvio_thread whose polls make p's progress by themselves; NULL, or returning NULL: whoever waits polls p. */
 	struct nvio_thread *(*thread)(struct nvio_pollable *p);
+	/*
+	 * The caller has found nothing to do and wants to sleep. 0: it may, until *fd becomes readable or *timeout_ms are over (-1: no
+	 * limit); 1: there is something after all, poll; -errno: it cannot be slept on, go on polling. NULL: it never can.
+	 */
+	int (*arm)(struct nvio_pollable *p, int *fd, int *timeout_ms);
 };
 
 /*
@@ -39,6 +44,12 @@ extern bool (*_Atomic op_suspend)(struct nvio_op *op);
  * that what it waits for may be done by that very thread. The room thread puts its function here; always the same.
  */
 extern int (*_Atomic op_idle_poll)(void);
+
+/*
+ * pollable_ops.arm of the nvio_thread that is current on this OS thread: whoever sleeps with one current sleeps on that, too.
+ * -ENOENT: there is none. The environment puts its function here; always the same.
+ */
+extern int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
 /* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
 int op_idle(void);

@@ -123,10 +123,23 @@ void nvio_bdev_channel_ready(void *module)
 	ch->resubmitting = false;
 }
 
+/* The first one that came from a device above; NULL: none. */
+static struct nvio_bdev_io *waiting_forwarded(const struct bdev_channel *ch)
+{
+	for (struct nvio_op *op = ch->waiting.head; op; op = op->next)
+		if (bdev_op_io(op)->state & BDEV_IO_FORWARDED)
+			return bdev_op_io(op);
+	return NULL;
+}
+
 void nvio_bdev_channel_abort(struct nvio_channel *handle)
 {
 	struct bdev_channel *ch = channel_ctx(handle);
+	struct nvio_bdev_io *io;
 
+	/* The module does not know of what waits for room, which may be never. Each end may bring another one in from above. */
+	while ((io = waiting_forwarded(ch)))
+		bdev_waiting_end(ch, io, -ECANCELED);
 	if (ch->bdev->module->abort)
 		ch->bdev->module->abort(ch->bdev->device, ch->module);
 }

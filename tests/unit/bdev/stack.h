@@ -68,6 +68,18 @@ static MAYBE_UNUSED void start_write(struct disk *d, struct nvio_op *op, const v
 	assert_ok(nvio_bdev_write(d->desc, d->ch, buf, offset, len, op));
 }
 
+static MAYBE_UNUSED bool is_there(struct fixture *f, const char *name, uint64_t *blocks)
+{
+	struct nvio_bdev_desc *desc;
+
+	if (nvio_bdev_open(f->env, name, 0, &desc))
+		return false;
+	if (blocks)
+		*blocks = nvio_bdev_num_blocks(nvio_bdev_desc_bdev(desc));
+	assert_ok(nvio_bdev_close(desc));
+	return true;
+}
+
 /* ---- a bottom that the test moves on ---- */
 
 #define SLOW_HELD 512u
