@@ -12,6 +12,11 @@ static int channel_poll(struct nvio_pollable *p)
 	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
 }
 
+static struct nvio_thread *channels_thread(struct nvio_pollable *p)
+{
+	return container_of(p, struct bdev_channel, pollable)->thread;
+}
+
 void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
 {
 	op_queue_remove(&ch->waiting, bdev_io_op(io));
@@ -41,6 +46,7 @@ const struct pollable_ops bdev_channel_pollable = {
 	.name = "bdev channel",
 	.poll = channel_poll,
 	.cancel = channel_cancel,
+	.thread = channels_thread,
 };
 
 /* Without a timer a deadline is seen when the I/O gets its turn. */
