@@ -406,24 +406,22 @@ static void what_is_checked_is_not_made(void **state)
 static void ten_thousand_devices_come_and_go(void **state)
 {
 	struct fixture *f = *state;
-	static struct nvio_op ops[1000];
+	static struct nvio_op ops[5000];
 	char text[64], name[16];
 
-	for (unsigned round = 0; round < 5; round++) {
-		for (unsigned i = 0; i < 1000; i++) {
-			snprintf(text, sizeof(text), "passthru?name=p%u:null:1M?name=n%u", i, i);
-			make(f, text);
-		}
-		assert_int_equal(count(f), 2000);
-		for (unsigned i = 0; i < 1000; i++) {
-			snprintf(name, sizeof(name), "n%u", i);
-			ops[i] = (struct nvio_op)NVIO_OP(NULL);
-			assert_ok(nvio_bdev_delete(f->env, name, &ops[i]));
-		}
-		for (unsigned i = 0; i < 1000; i++)
-			assert_ok(nvio_wait(&ops[i]));
-		assert_int_equal(count(f), 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "passthru?name=p%u:null:1M?name=n%u", i, i);
+		make(f, text);
 	}
+	assert_int_equal(count(f), 10000);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		ops[i] = (struct nvio_op)NVIO_OP(NULL);
+		assert_ok(nvio_bdev_delete(f->env, name, &ops[i]));
+	}
+	for (unsigned i = 0; i < 5000; i++)
+		assert_ok(nvio_wait(&ops[i]));
+	assert_int_equal(count(f), 0);
 }
 
 int main(void)
