@@ -9,7 +9,7 @@
 
 static int channel_poll(struct nvio_pollable *p)
 {
-	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
+	return thread_wait_poll(container_of(p, struct bdev_channel, pollable)->thread);
 }
 
 static struct nvio_thread *channels_thread(struct nvio_pollable *p)

@@ -34,7 +34,8 @@ static bool turn(struct nvio_thread *t, uint32_t *left)
 {
 	bool ran;
 
-	if (!ask_all(t))
+	/* One that still runs on an OS thread of the library's is joined later, and unwinds its own. */
+	if (owned_elsewhere(t) || !ask_all(t))
 		return false;
 	ran = t->co->ready_count;
 	nvio_thread_poll(t, 0);
@@ -85,7 +86,7 @@ static void abandon(struct nvio_thread *t, struct nvio_co *co)
 
 static void abandon_all(struct nvio_thread *t)
 {
-	if (!t->co)
+	if (owned_elsewhere(t) || !t->co)
 		return;
 	for (struct list *l = t->co->all.next, *next; l != &t->co->all; l = next) {
 		struct nvio_co *co = list_entry(l, struct nvio_co, in_all);

@@ -74,7 +74,7 @@ static struct nvio_thread *home(struct nvio_pollable *p)
 
 static int poll_home(struct nvio_pollable *p)
 {
-	return run_wait(home(p));
+	return thread_wait_poll(home(p));
 }
 
 /* Submitter: it is at home, in whatever way. */

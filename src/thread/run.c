@@ -121,7 +121,7 @@ void nvio_thread_stop(struct nvio_thread *t)
 	msg_ring(&t->msgs, &t->stop);
 }
 
-int run_wait(struct nvio_thread *t)
+int thread_wait_poll(struct nvio_thread *t)
 {
 	int work = nvio_thread_poll(t, 0);
 

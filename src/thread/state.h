@@ -225,8 +225,6 @@ void remote_queue_fini(struct remote_queue *q);
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
 void futex_wake(_Atomic uint32_t *word);
 
-/* run.c: a poll on behalf of nvio_wait(), which sleeps when it has long found nothing. */
-int run_wait(struct nvio_thread *t);
 
 /* stats.c */
 void counts_init(struct thread_counts *c);

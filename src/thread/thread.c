@@ -12,7 +12,7 @@
 
 static int poll_thread(struct nvio_pollable *p)
 {
-	return run_wait((struct nvio_thread *)container_of(p, struct thread_hot, pollable));
+	return thread_wait_poll((struct nvio_thread *)container_of(p, struct thread_hot, pollable));
 }
 
 static struct nvio_thread *thread_itself(struct nvio_pollable *p)
