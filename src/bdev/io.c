@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 
+#include "bdev/gate.h"
 #include "bdev/piece.h"
 #include "bdev/submit.h"
 
@@ -132,11 +133,11 @@ NOINLINE int bdev_io_submit_slow(struct nvio_bdev_io *io)
 	struct bdev_channel *ch = io->channel;
 
 	/* Of one that came from above the deadline is seen to there. */
-	if (!(io->state & BDEV_IO_FORWARDED))
+	if (bdev_io_op(io)->timeout_us && !(io->state & BDEV_IO_FORWARDED))
 		set_deadline(ch, io, bdev_io_op(io)->timeout_us);
 	if (ch->gates & BDEV_GATE_TIMED)
 		io->state |= BDEV_IO_TIMED;
-	return bdev_io_start(io);
+	return bdev_gate_enter(io);
 }
 
 static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io *io)
@@ -278,6 +279,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 		bdev_piece_done(io, status);
 		return;
 	}
+	if (io->state & (BDEV_IO_LIMITED | BDEV_IO_RESET))
+		bdev_gate_done(io);
 	if (io->state & BDEV_IO_NATIVE && status == -EOPNOTSUPP) {
 		atomic_fetch_and_explicit(&ch->bdev->native, ~NVIO_BDEV_CAN(io->type), memory_order_relaxed);
 		bdev_emulate(io);
