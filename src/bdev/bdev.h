@@ -356,7 +356,7 @@ static ALWAYS_INLINE uint64_t bdev_begun(const struct bdev_channel *ch)
 void bdev_drain_check(struct bdev_channel *ch) COLD;
 
 /*
- * One I/O less on the channel, and counted: in ch->stats, or in stats_apart when it did not go through without a frame, where others
+ * It is counted, before bdev_one_less(): in ch->stats, or in stats_apart when it did not go through without a frame, where others
  * do.
  */
 static ALWAYS_INLINE void bdev_io_account(
@@ -365,8 +365,6 @@ static ALWAYS_INLINE void bdev_io_account(
 	struct bdev_stat *stat = &stats[io->type];
 	uint64_t ticks = cycles() - (io->begun & ~(uint64_t)BDEV_EPOCH_MASK);
 
-	if (unlikely(!--ch->in_flight[io->begun & BDEV_EPOCH_MASK]) && unlikely(ch->draining))
-		bdev_drain_check(ch);
 	stat->ops++;
 	stat->bytes += io->len;
 	stat->ticks += ticks;
@@ -379,16 +377,25 @@ static ALWAYS_INLINE void bdev_io_account(
 		stat->errors++;
 }
 
+/* One I/O less in flight. The last step of an end: whoever waits for just that is told in there. */
+static ALWAYS_INLINE void bdev_one_less(struct bdev_channel *ch, uint64_t begun)
+{
+	if (unlikely(!--ch->in_flight[begun & BDEV_EPOCH_MASK]) && unlikely(ch->draining))
+		bdev_drain_check(ch);
+}
+
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
 static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
+	uint64_t begun = io->begun;
 
 	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
+	bdev_one_less(ch, begun);
 }
 
 /* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */

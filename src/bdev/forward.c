@@ -169,6 +169,7 @@ void bdev_io_end_apart(struct nvio_bdev_io *io, int status)
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
+	bdev_one_less(ch, io->begun);
 }
 
 /* There is room again for what wanted some. */
@@ -194,6 +195,7 @@ void bdev_io_return(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *upper = f->ch;
 
 	bdev_io_account(ch, ch->stats_apart, io, status);
+	bdev_one_less(ch, io->begun);
 	io->frame = f->next;
 	io->channel = upper;
 	io->desc = f->desc;
