@@ -279,13 +279,13 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 		bdev_piece_done(io, status);
 		return;
 	}
-	if (io->state & (BDEV_IO_LIMITED | BDEV_IO_RESET))
-		bdev_gate_done(io);
 	if (io->state & BDEV_IO_NATIVE && status == -EOPNOTSUPP) {
 		atomic_fetch_and_explicit(&ch->bdev->native, ~NVIO_BDEV_CAN(io->type), memory_order_relaxed);
 		bdev_emulate(io);
 		return;
 	}
+	if (io->state & (BDEV_IO_LIMITED | BDEV_IO_RESET))
+		bdev_gate_done(io);
 	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
 	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
 		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)

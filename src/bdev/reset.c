@@ -37,15 +37,8 @@ static int begin(struct nvio_bdev_io *io)
 
 int bdev_reset_forwarded(struct nvio_bdev_io *io)
 {
-	const struct bdev_frame *f = io->frame;
-	int rc;
+	int rc = begin(io);
 
-	/* There it would be found out only once this one is through, and that may take for ever. */
-	if (f->state & BDEV_IO_DEADLINE) {
-		io->deadline_ns = f->deadline_ns;
-		io->state |= BDEV_IO_DEADLINE;
-	}
-	rc = begin(io);
 	if (rc)
 		bdev_io_done(io, rc);
 	return 0;
