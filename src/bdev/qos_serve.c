@@ -7,11 +7,10 @@
 #include "bdev/gate.h"
 #include "bdev/qos.h"
 
-#define LEAD_UNITS     16u		   /* how far ahead one may be of others on other threads: so many I/Os, */
-#define LEAD_BYTES     (1u << 20)	   /* or bytes, of one with the default weight */
+#define LEAD_IOS       8u		   /* how far ahead one may be of others on other threads, at the default weight */
 #define RECHECK_NS     NS_PER_MS	   /* one that is too far ahead looks again; nobody need look more often */
 #define PATIENCE_NS    (10 * NS_PER_MS)	   /* so long it leaves to others what they do not take */
-#define UNITS_MAX      (1ull << 40)
+#define UNITS_MAX      (1ull << 36)
 #define UNIT_SHIFT     20
 
 static const uint8_t classes[NVIO_BDEV_IO_TYPES] = {
@@ -33,6 +32,12 @@ static int64_t cost(const struct nvio_bdev_io *io, unsigned bytes)
 	if (!bytes)
 		return 1;
 	return io->type == NVIO_BDEV_IO_UNMAP ? 0 : (int64_t)MIN(io->len, NVIO_BDEV_RATE_MAX);
+}
+
+/* What it is in the shares of descriptors. */
+static uint64_t units(const struct bdev_qos *q, const struct nvio_bdev_io *io)
+{
+	return q->by_bytes ? MIN(MAX((uint64_t)cost(io, QOS_BYTES), 1), UNITS_MAX) : 1;
 }
 
 static bool has_tokens(const struct bdev_bucket *b)
@@ -198,24 +203,24 @@ static struct nvio_bdev_io *candidate(struct round *r, struct bdev_share *s)
 }
 
 /* Whether it is so far ahead of somebody on another thread that it leaves the next turn to that one. */
-static bool too_far_ahead(struct round *r, const struct nvio_bdev_desc *desc)
+static bool too_far_ahead(struct round *r, const struct nvio_bdev_io *io)
 {
-	uint64_t lead = ((uint64_t)(r->q->by_bytes ? LEAD_BYTES : LEAD_UNITS) << UNIT_SHIFT) / NVIO_BDEV_WEIGHT_DEFAULT;
+	uint64_t lead = (LEAD_IOS * units(r->q, io) << UNIT_SHIFT) / NVIO_BDEV_WEIGHT_DEFAULT;
 
 	list_for_each (l, &r->q->backlog) {
 		struct bdev_share *s = list_entry(l, struct bdev_share, in_backlog);
 
-		if (s->ch != r->ch && !s->stuck && (int64_t)(desc->vtime - bdev_share_desc(s)->vtime - lead) > 0)
+		if (s->ch != r->ch && !s->stuck && (int64_t)(io->desc->vtime - bdev_share_desc(s)->vtime - lead) > 0)
 			return true;
 	}
 	return false;
 }
 
-static bool leaves_it_to_others(struct round *r, const struct nvio_bdev_desc *desc)
+static bool leaves_it_to_others(struct round *r, const struct nvio_bdev_io *io)
 {
 	struct bdev_channel *ch = r->ch;
 
-	if (!too_far_ahead(r, desc)) {
+	if (!too_far_ahead(r, io)) {
 		ch->blocked_ns = 0;
 		return false;
 	}
@@ -245,7 +250,6 @@ static void charge(struct round *r, struct nvio_bdev_io *io, uint32_t mask)
 {
 	struct nvio_bdev_desc *desc = io->desc;
 	uint32_t own = atomic_load_explicit(&desc->qos_mask, memory_order_relaxed);
-	uint64_t units = r->q->by_bytes ? MIN(MAX((uint64_t)cost(io, QOS_BYTES), 1), UNITS_MAX) : 1;
 	uint32_t weight = desc->weight ? desc->weight : NVIO_BDEV_WEIGHT_DEFAULT;
 
 	for (uint32_t m = mask & ~QOS_IN_FLIGHT; m; m &= m - 1)
@@ -254,7 +258,7 @@ static void charge(struct round *r, struct nvio_bdev_io *io, uint32_t mask)
 		pay(&desc->caps[__builtin_ctz(own)], io, __builtin_ctz(own) & QOS_BYTES);
 	if ((int64_t)(desc->vtime - r->q->vclock) > 0)
 		r->q->vclock = desc->vtime;
-	desc->vtime += (units << UNIT_SHIFT) / weight;
+	desc->vtime += (units(r->q, io) << UNIT_SHIFT) / weight;
 }
 
 /* The next one goes; false: there is none, or it must wait. */
@@ -282,7 +286,7 @@ static bool let_one_go(struct round *r)
 		return true;
 	}
 	mask = atomic_load_explicit(&r->q->mask[classes[best->type]], memory_order_relaxed);
-	if (leaves_it_to_others(r, best->desc) || !take_shared(r, best, mask))
+	if (leaves_it_to_others(r, best) || !take_shared(r, best, mask))
 		return false;
 	charge(r, best, mask);
 	dequeue(r->q, share, best);
