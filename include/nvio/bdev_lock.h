@@ -25,7 +25,8 @@ struct nvio_bdev_lock {
 /*
  * Locks [offset, offset + len), multiples of the block size: the op completes once all I/O of the device that was submitted before has ended,
  * on all threads, and from then on I/O that overlaps and comes by other channels than `ch` waits until the lock is given back, in
- * the order it came in on each channel. It does not fail for that; its own deadline and nvio_cancel() go on. Commands of
+ * the order it came in on each channel. It does not fail for that; its own deadline and nvio_cancel() go on. A thread with a channel that
+ * nobody polls keeps the lock from being granted. Commands of
  * nvio_bdev_nvme_io() and nvio_bdev_nvme_admin(), into which nobody looks, overlap with everything.
  *
  * Locks that overlap are granted in the order of asking, and I/O that waits has its turn between two of them. Who holds one lock and waits

@@ -59,6 +59,7 @@ struct bdev_gate {
 	uint32_t channel_count;
 	struct list locks;	    /* of struct bdev_lock, in the order of asking */
 	struct nvio_bdev_io *reset; /* the one that is under way, or NULL */
+	struct bdev_channel *reset_channel; /* where it was asked for; the I/O may be on its way below */
 	uint64_t reset_gen;
 	uint32_t reset_pending;	       /* channels that I/O from before it is in flight on */
 	bool reset_with_module;	       /* that has ended, and the module has its turn */
@@ -308,6 +309,7 @@ enum {
 	BDEV_IO_LIMITED = 1 << 12,  /* it is one of the device's max_in_flight */
 	BDEV_IO_RESET = 1 << 13,    /* it is gate.reset, or will be */
 	BDEV_IO_LOCKING = 1 << 14,  /* a lock is waited for on its behalf */
+	BDEV_IO_SWAPPING = 1 << 15, /* a compare and write that has locked its range */
 };
 
 nvio_static_assert(

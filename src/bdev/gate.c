@@ -43,6 +43,17 @@ bool bdev_gate_holds(const struct bdev_channel *ch, const struct nvio_bdev_io *i
 	return (g->reset && g->reset_gen <= ch->seen_gen) || bdev_locks_hold(ch, io);
 }
 
+void bdev_gate_hold(struct nvio_bdev_io *io)
+{
+	struct bdev_channel *ch = io->channel;
+
+	bdev_uncount(io);
+	io->state |= BDEV_IO_HELD;
+	op_queue_push(&ch->held, bdev_io_op(io));
+	if (io->state & BDEV_IO_DEADLINE)
+		bdev_timer_arm(ch, io->deadline_ns);
+}
+
 static bool hold(struct bdev_channel *ch, struct nvio_bdev_io *io)
 {
 	struct bdev_gate *g = &ch->bdev->gate;
@@ -51,14 +62,9 @@ static bool hold(struct bdev_channel *ch, struct nvio_bdev_io *io)
 	pthread_mutex_lock(&g->lock);
 	held = bdev_gate_holds(ch, io);
 	pthread_mutex_unlock(&g->lock);
-	if (!held)
-		return false;
-	bdev_uncount(io);
-	io->state |= BDEV_IO_HELD;
-	op_queue_push(&ch->held, bdev_io_op(io));
-	if (io->state & BDEV_IO_DEADLINE)
-		bdev_timer_arm(ch, io->deadline_ns);
-	return true;
+	if (held)
+		bdev_gate_hold(io);
+	return held;
 }
 
 int bdev_gate_enter(struct nvio_bdev_io *io)
@@ -188,7 +194,7 @@ static void start(struct bdev_channel *ch, struct op_queue *go)
 	while ((op = op_queue_pop(go))) {
 		struct nvio_bdev_io *io = bdev_op_io(op);
 
-		if (!(ch->gates & BDEV_GATE_QOS) || bdev_qos_pass(ch, io))
+		if (!(ch->gates & BDEV_GATE_QOS) || io->state & BDEV_IO_LIMITED || bdev_qos_pass(ch, io))
 			bdev_io_start(io);
 	}
 }

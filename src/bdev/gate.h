@@ -27,6 +27,8 @@ void bdev_gate_desc_closes(struct nvio_bdev_desc *desc);
 /* With gate.lock: whether an I/O of the channel must wait, as far as the channel has taken over what is in force. */
 bool bdev_gate_holds(const struct bdev_channel *ch, const struct nvio_bdev_io *io);
 
+/* Has it wait until the channel next looks at the gate and nothing holds it. */
+void bdev_gate_hold(struct nvio_bdev_io *io);
 /* An I/O comes to the gates: it is held, waits, or goes on. 0 */
 int bdev_gate_enter(struct nvio_bdev_io *io);
 /* The other end of it: an I/O that is BDEV_IO_LIMITED or BDEV_IO_RESET is done. */

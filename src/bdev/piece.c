@@ -158,6 +158,8 @@ static void finish(struct nvio_bdev_io *whole)
 		return;
 	whole->state &= ~BDEV_IO_PIECES;
 	bdev_set_back(whole->channel, whole);
+	if (whole->state & BDEV_IO_SWAPPING)
+		bdev_swap_end(whole);
 	bdev_io_done_slow(whole, status);
 }
 
@@ -217,9 +219,8 @@ static void pump(struct bdev_channel *ch)
 void bdev_pieces_restart(struct nvio_bdev_io *io, enum bdev_pieces_kind kind)
 {
 	struct bdev_channel *ch = io->channel;
-	bool locked = bdev_pieces_of(io)->locked;
 
-	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind, .locked = locked };
+	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind };
 	io->state |= BDEV_IO_UNISSUED;
 	op_queue_push(&ch->unissued, bdev_io_op(io));
 	if (io->state & BDEV_IO_DEADLINE)
@@ -232,7 +233,6 @@ void bdev_pieces_begin(struct nvio_bdev_io *io, enum bdev_pieces_kind kind)
 	struct bdev_channel *ch = io->channel;
 
 	io->state |= BDEV_IO_PIECES;
-	bdev_pieces_of(io)->locked = false;
 	if (!ch->pool && bdev_pool_init(ch)) {
 		bdev_io_done_slow(io, -ENOMEM);
 		return;

@@ -22,6 +22,7 @@ static int begin(struct nvio_bdev_io *io)
 		rc = -EALREADY;
 	} else {
 		g->reset = io;
+		g->reset_channel = ch;
 		g->reset_gen = ++g->gen;
 		g->reset_pending = g->channel_count;
 		g->reset_with_module = false;
@@ -51,7 +52,7 @@ void bdev_reset_drained(struct bdev_channel *ch, uint64_t before)
 	if (!g->reset || g->reset_gen <= before || g->reset_gen > ch->drained_gen)
 		return;
 	if (!--g->reset_pending)
-		bdev_gate_kick(g->reset->channel);
+		bdev_gate_kick(g->reset_channel);
 }
 
 /* Nothing is in flight any more: the module's turn. */
@@ -63,7 +64,7 @@ void bdev_reset_step(struct bdev_channel *ch)
 
 	pthread_mutex_lock(&g->lock);
 	io = g->reset;
-	if (io && (io->channel != ch || g->reset_pending || g->reset_with_module))
+	if (io && (g->reset_channel != ch || g->reset_pending || g->reset_with_module))
 		io = NULL;
 	if (io)
 		g->reset_with_module = true;
@@ -100,7 +101,7 @@ struct nvio_bdev_io *bdev_reset_of(struct bdev_channel *ch)
 
 	pthread_mutex_lock(&g->lock);
 	io = g->reset;
-	if (io && (io->channel != ch || g->reset_with_module))
+	if (io && (g->reset_channel != ch || g->reset_with_module))
 		io = NULL;
 	pthread_mutex_unlock(&g->lock);
 	return io;
