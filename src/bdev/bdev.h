@@ -255,6 +255,9 @@ struct bdev_channel {
 	uint64_t apart[2];     /* in flight, too, but waiting for room or below with a frame; by BDEV_EPOCH_OWN */
 	struct op_queue held;  /* wait for a lock or for the end of a reset, and do not count as in flight; in order */
 	struct list unpaid;    /* shares of which something waits for a limit; that does not count as in flight, either */
+	struct bdev_qos *qos;  /* with BDEV_GATE_QOS, as are the next ones */
+	struct bdev_bucket *fast[2][2]; /* of reads and writes: I/Os, bytes; see bdev_qos_fast() */
+	struct bdev_bucket full;	/* stands in `fast` for no limit */
 	uint64_t qos_due_ns;   /* when to look at those again; 0: somebody will tell */
 	uint64_t blocked_ns;   /* since when those wait only for slower ones elsewhere; 0: they do not */
 	uint64_t seen_gen;     /* written under gate.lock: what of gate.gen it has taken over */

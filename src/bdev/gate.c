@@ -166,7 +166,7 @@ bool bdev_gate_take_over(struct bdev_channel *ch)
 		ch->gates |= BDEV_GATE_LOCKED;
 	if (g->reset)
 		ch->gates |= BDEV_GATE_RESET;
-	if (bdev_qos_active(ch->bdev))
+	if (bdev_qos_take_over(ch))
 		ch->gates |= BDEV_GATE_QOS;
 	return g->reset && g->reset_gen > before;
 }

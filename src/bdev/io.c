@@ -8,6 +8,7 @@
 
 #include "bdev/gate.h"
 #include "bdev/piece.h"
+#include "bdev/qos.h"
 #include "bdev/submit.h"
 
 const char *bdev_type_name(unsigned type)
@@ -145,7 +146,8 @@ static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io 
 	const struct nvio_bdev *bdev = ch->bdev;
 	int rc;
 
-	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates))
+	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates) &&
+		!(!bdev_io_op(io)->timeout_us && ch->gates == BDEV_GATE_QOS && bdev_qos_fast(ch, io)))
 		return bdev_io_submit_slow(io);
 	rc = bdev->submit(bdev->device, ch->module, io);
 	return likely(!rc) ? 0 : not_taken(io, rc);

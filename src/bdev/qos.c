@@ -105,11 +105,32 @@ static void rates_of(struct nvio_bdev_qos *qos, struct nvio_bdev_rate *rates[QOS
 	rates[2 * QOS_ALL + QOS_BYTES] = &qos->all_bytes;
 }
 
-bool bdev_qos_active(const struct nvio_bdev *bdev)
+/* The only limit among those of the mask; `none` when there is none, and an empty one when there are several, or something else. */
+static struct bdev_bucket *only_one(struct bdev_qos *q, uint32_t mask, struct bdev_bucket *none)
 {
-	const struct bdev_qos *q = atomic_load_explicit(&bdev->gate.qos, memory_order_relaxed);
+	static struct bdev_bucket empty; /* nothing is ever put in or taken out */
 
-	return q && (q->mask[QOS_READ] | q->mask[QOS_WRITE] || q->limited_descs);
+	if (!mask)
+		return none;
+	return mask & QOS_IN_FLIGHT || !IS_POWER_OF_2(mask) ? &empty : &q->buckets[__builtin_ctz(mask)];
+}
+
+bool bdev_qos_take_over(struct bdev_channel *ch)
+{
+	struct bdev_qos *q = atomic_load_explicit(&ch->bdev->gate.qos, memory_order_relaxed);
+	uint32_t ios = 1u << 2 * QOS_READ | 1u << 2 * QOS_WRITE | 1u << 2 * QOS_ALL, bytes = ios << QOS_BYTES;
+
+	if (!q || !(q->mask[QOS_READ] | q->mask[QOS_WRITE] | q->limited_descs))
+		return false;
+	ch->qos = q;
+	atomic_store_explicit(&ch->full.tokens, INT64_MAX, memory_order_relaxed);
+	for (unsigned class = QOS_READ; class <= QOS_WRITE; class++) {
+		uint32_t mask = atomic_load_explicit(&q->mask[class], memory_order_relaxed);
+
+		ch->fast[class][0] = only_one(q, mask & ~bytes, &ch->full);
+		ch->fast[class][1] = only_one(q, mask & bytes, &ch->full);
+	}
+	return true;
 }
 
 void bdev_qos_free(struct nvio_bdev *bdev)

@@ -38,8 +38,29 @@ struct bdev_qos {
 	struct nvio_bdev_qos config;
 };
 
-/* With gate.lock: whether there are limits. */
-bool bdev_qos_active(const struct nvio_bdev *bdev);
+/*
+ * Whether a read or write may go at once, and what it takes if so: the usual case, in a few instructions. A channel has at hand the one limit
+ * of I/Os and the one of bytes that count for it; where there are more, it finds an empty bucket there, and bdev_qos_pass() sees to it.
+ */
+static ALWAYS_INLINE bool bdev_qos_fast(struct bdev_channel *ch, const struct nvio_bdev_io *io)
+{
+	struct bdev_bucket *ios = ch->fast[io->type][0], *bytes = ch->fast[io->type][1];
+
+	if (unlikely(atomic_load_explicit(&ch->qos->waiting, memory_order_relaxed) |
+		     atomic_load_explicit(&io->desc->qos_mask, memory_order_relaxed)))
+		return false;
+	if (unlikely(atomic_load_explicit(&ios->tokens, memory_order_relaxed) <= 0) ||
+		unlikely(atomic_load_explicit(&bytes->tokens, memory_order_relaxed) <= 0))
+		return false;
+	atomic_fetch_sub_explicit(&ios->tokens, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&bytes->tokens, (int64_t)io->len, memory_order_relaxed);
+	return true;
+}
+
+nvio_static_assert((int)NVIO_BDEV_IO_READ == QOS_READ && (int)NVIO_BDEV_IO_WRITE == QOS_WRITE, "bdev_channel.fast");
+
+/* With gate.lock, on the channel's thread: it goes by the limits as they are. True: there are some. */
+bool bdev_qos_take_over(struct bdev_channel *ch);
 void bdev_qos_free(struct nvio_bdev *bdev);
 /* With gate.lock. */
 void bdev_qos_desc_closes(struct nvio_bdev_desc *desc);
