@@ -77,6 +77,14 @@ NVIO_EXPORT void nvio_ctrlr_close(struct nvio_ctrlr *ctrlr);
  */
 NVIO_EXPORT int nvio_ctrlr_poll(struct nvio_ctrlr *ctrlr);
 
+/*
+ * The same as nvio_qpair_fd() and nvio_qpair_arm() (nvio/qpair.h), for what nvio_ctrlr_poll() does: connecting, admin commands, events,
+ * keep-alive, resets. The descriptor is valid until the controller is closed. -ENODEV; -EIO; -EOPNOTSUPP; -EMFILE or -ENFILE; -EINVAL NULL.
+ * Thread: one at a time.
+ */
+NVIO_EXPORT int nvio_ctrlr_fd(struct nvio_ctrlr *ctrlr);
+NVIO_EXPORT int nvio_ctrlr_arm(struct nvio_ctrlr *ctrlr, int *timeout_ms);
+
 /* The state in words: "ready", "enabling", ... For messages and logs. */
 NVIO_EXPORT const char *nvio_ctrlr_state(const struct nvio_ctrlr *ctrlr);
 NVIO_EXPORT bool nvio_ctrlr_is_ready(const struct nvio_ctrlr *ctrlr);

@@ -29,7 +29,11 @@ enum nvio_drive_backing {
 	NVIO_DRIVE_FILE, /* an image at `path`; `bytes` 0: as large as the file, else it is made or extended to that size */
 };
 
-/* Who moves the drive forward. */
+/*
+ * Who moves the drive forward. One that has nothing to do burns nothing: after a few hundred microseconds an OS thread of its own sleeps,
+ * and an attached one lets its nvio_thread sleep (nvio_thread_timeout_ms() is -1 then), until the host rings a doorbell or writes a
+ * register. An inline one sleeps with its host: nvio_qpair_arm().
+ */
 enum nvio_drive_poll {
 	NVIO_DRIVE_INLINE = 0, /* whoever polls the host side, within that call: one thread is enough */
 	NVIO_DRIVE_OS_THREAD,  /* an OS thread of its own */
@@ -145,6 +149,7 @@ struct nvio_drive_stats {
 	uint64_t admin_commands, io_commands;
 	uint64_t faults;                     /* how often the plan struck */
 	uint64_t bad_doorbells;              /* values out of range, or for queues that are not there */
+	uint64_t sleeps;                     /* how often it had nothing to do for so long that it stopped polling its doorbells */
 };
 NVIO_EXPORT void nvio_drive_get_stats(struct nvio_drive *drive, struct nvio_drive_stats *stats);
 

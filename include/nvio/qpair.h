@@ -68,6 +68,21 @@ NVIO_EXPORT int nvio_qpair_poll(struct nvio_qpair *qp, uint32_t max);
  */
 NVIO_EXPORT int nvio_qpair_reap(struct nvio_qpair *qp, struct nvio_op **ops, uint32_t max);
 
+/*
+ * Sleeping instead of polling. nvio_qpair_fd(): the descriptor to sleep on (epoll, poll, an event source of an nvio_thread), made by the
+ * first call. It belongs to the queue pair: valid until that is freed or its controller closed; only to be watched, never read.
+ * nvio_qpair_arm(), each time before sleeping: 0: there is nothing to do before the descriptor becomes readable or *timeout_ms
+ * are over (-1: no limit); 1: there is something, poll and arm again. Between the two no wake-up is lost. The timeout is for what only time
+ * brings about: deadlines, keep-alive, a reset of the controller. After the sleep: nvio_qpair_poll(), which also makes nothing of a sleep
+ * that did not take place. To spin for a while before arming keeps the latency low, since a wake-up costs microseconds.
+ *
+ * What arming sees is this queue pair, and what the library does for its controller unasked; admin commands are nvio_ctrlr_arm()'s.
+ * Both answer -ENODEV and -EIO as nvio_qpair_poll() does; -EOPNOTSUPP the transport cannot wake a host; -EMFILE or -ENFILE; -EINVAL NULL.
+ * With an injected clock the timeout is in that clock's time. nvio_wait() sleeps by itself. Thread: the queue pair's.
+ */
+NVIO_EXPORT int nvio_qpair_fd(struct nvio_qpair *qp);
+NVIO_EXPORT int nvio_qpair_arm(struct nvio_qpair *qp, int *timeout_ms);
+
 /* Rings the doorbell for what was submitted, without reaping. */
 NVIO_EXPORT void nvio_qpair_kick(struct nvio_qpair *qp);
 

@@ -5,19 +5,18 @@
  */
 #include "base/op.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 
 #include <nvio/error.h>
 
-/*
- * So many polls in a row may find nothing before the core is also offered to others: a few hundred
- * microseconds.
- */
-#define IDLE_POLLS_BEFORE_YIELD 2000
+/* So many polls in a row may find nothing before the waiting one sleeps, if it can: a few hundred microseconds. */
+#define IDLE_POLLS_BEFORE_SLEEP 2000
 
-_Thread_local int (*op_wait_hook)(struct nvio_op *op);
+bool (*_Atomic op_suspend)(struct nvio_op *op);
 int (*_Atomic op_idle_poll)(void);
+int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
 static int idle_turn(void)
 {
@@ -31,6 +30,56 @@ int op_idle(void)
 	int n = idle_turn();
 
 	if (!n)
+		sched_yield();
+	return n;
+}
+
+void op_idle_count(unsigned *idle, bool worked)
+{
+	if (worked || idle_turn() > 0)
+		*idle = 0;
+	else if (++*idle >= IDLE_POLLS_BEFORE_SLEEP)
+		sched_yield();
+}
+
+static bool suspended(struct nvio_op *op)
+{
+	bool (*suspend)(struct nvio_op *) = atomic_load_explicit(&op_suspend, memory_order_relaxed);
+
+	return suspend && suspend(op);
+}
+
+/* How many descriptors to sleep on; 0: there is something to do; -errno: one of the two cannot be slept on. */
+static int arm_all(struct nvio_pollable *owner, struct pollfd fds[2], int *timeout_ms)
+{
+	int (*arm_current)(int *, int *) = atomic_load_explicit(&op_idle_arm, memory_order_relaxed);
+	int rc = owner->ops->arm ? owner->ops->arm(owner, &fds[0].fd, timeout_ms) : -EOPNOTSUPP;
+	int ms;
+
+	if (rc)
+		return MIN(rc, 0);
+	rc = arm_current ? arm_current(&fds[1].fd, &ms) : -ENOENT;
+	if (rc == -ENOENT)
+		return 1;
+	if (rc)
+		return MIN(rc, 0);
+	if (ms >= 0 && (*timeout_ms < 0 || ms < *timeout_ms))
+		*timeout_ms = ms;
+	return 2;
+}
+
+/*
+ * Until there may be something to do; or, when that cannot be known, only leaves the core to others. False: there is something that
+ * a poll or a few of them will show.
+ */
+static bool idle_sleep(struct nvio_pollable *owner)
+{
+	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	int timeout_ms, n = arm_all(owner, fds, &timeout_ms);
+
+	if (n > 0)
+		poll(fds, (nfds_t)n, timeout_ms); /* whatever it says, polling goes on */
+	else
 		sched_yield();
 	return n;
 }
@@ -50,10 +99,9 @@ int nvio_wait(struct nvio_op *op)
 	int rc;
 
 	while (nvio_op_pending(op)) {
-		if (op_wait_hook)
-			rc = op_wait_hook(op);
-		else
-			rc = op->owner->ops->poll(op->owner);
+		if (suspended(op))
+			continue;
+		rc = op->owner->ops->poll(op->owner);
 		if (unlikely(rc < 0)) {
 			/*
 			 * An owner completes its ops before it fails; one that is still pending would pend
@@ -63,10 +111,10 @@ int nvio_wait(struct nvio_op *op)
 				return wait_failed(op, rc);
 			break;
 		}
-		if (rc || op_wait_hook || idle_turn() > 0)
+		if (rc || idle_turn() > 0)
 			idle = 0;
-		else if (++idle >= IDLE_POLLS_BEFORE_YIELD)
-			sched_yield();
+		else if (++idle >= IDLE_POLLS_BEFORE_SLEEP && !idle_sleep(op->owner))
+			idle = 0;
 	}
 	if (unlikely(op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)
 		op->owner->ops->waited(op->owner, op);

@@ -17,6 +17,7 @@
 #include "base/fail.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "bdev/check.h"
 #include "bdev/names.h"
 #include "thread/msg.h"
 #include "thread/thread.h"
@@ -173,6 +174,8 @@ struct nvio_bdev_desc {
 	bool event_sent; /* registry lock; a message is under way, and frees what was closed meanwhile */
 	bool closed;	 /* registry lock */
 	bool muted;	 /* event lock */
+	void *opened_at; /* immutable; checked builds: the caller of nvio_bdev_open() */
+	char opener[32]; /* immutable; the opening thread's name */
 	nvio_bdev_event_fn event_fn; /* opening thread */
 	void *event_arg;	     /* opening thread */
 
@@ -249,6 +252,7 @@ struct bdev_channel {
 	uint64_t in_flight[4];	      /* by epoch: so that those from before a moment can be told from later ones */
 	size_t count_at;	 /* where in each descriptor its share of this channel is, in bytes */
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
+	uint32_t open[NVIO_BDEV_IO_TYPES]; /* checked builds: what of in_flight and apart is of which type */
 	struct list rooms; /* shares for which the module had no room, whose turn is next first */
 
 	/* What holds I/O back: gate.c. */
@@ -370,6 +374,8 @@ static ALWAYS_INLINE void bdev_io_account(
 	struct bdev_stat *stat = &stats[io->type];
 	uint64_t ticks = cycles() - (io->begun & ~(uint64_t)BDEV_EPOCH_MASK);
 
+	if (NVIO_CHECKED)
+		ch->open[io->type]--;
 	stat->ops++;
 	stat->bytes += io->len;
 	stat->ticks += ticks;
@@ -389,6 +395,12 @@ static ALWAYS_INLINE void bdev_one_less(struct bdev_channel *ch, uint64_t begun)
 		bdev_drain_check(ch);
 }
 
+/* What has begun and has not ended, and waits neither for a lock nor for a limit. */
+static inline uint64_t bdev_in_flight(const struct bdev_channel *ch)
+{
+	return ch->in_flight[0] + ch->in_flight[1] + ch->in_flight[2] + ch->in_flight[3] + ch->apart[0] + ch->apart[1];
+}
+
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
 static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
@@ -396,6 +408,8 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 	struct nvio_op *op = bdev_io_op(io);
 	uint64_t begun = io->begun;
 
+	if (NVIO_CHECKED)
+		bdev_release_buffers(io);
 	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
@@ -409,6 +423,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
 /* nvio_bdev_io_done() for modules in this library. */
 static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
 {
+	if (NVIO_CHECKED)
+		bdev_check_done(io);
 	if (unlikely(io->state))
 		bdev_io_done_slow(io, status);
 	else

@@ -11,6 +11,11 @@ static int channel_poll(struct nvio_pollable *p)
 	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
 }
 
+static struct nvio_thread *channels_thread(struct nvio_pollable *p)
+{
+	return container_of(p, struct bdev_channel, pollable)->thread;
+}
+
 static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
 {
 	struct bdev_channel *ch = container_of(p, struct bdev_channel, pollable);
@@ -30,12 +35,14 @@ const struct pollable_ops bdev_channel_pollable = {
 	.name = "bdev channel",
 	.poll = channel_poll,
 	.cancel = channel_cancel,
+	.thread = channels_thread,
 };
 
 void nvio_bdev_channel_abort(struct nvio_channel *handle)
 {
 	struct bdev_channel *ch = channel_ctx(handle);
 
+	/* The module does not know of what waits, which may be for ever. */
 	bdev_waiting_end_all(ch, -ECANCELED, true);
 	if (ch->bdev->module->abort)
 		ch->bdev->module->abort(ch->bdev->device, ch->module);
@@ -72,22 +79,14 @@ static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	return 0;
 }
 
-/* The module has kept its word: all I/O of this channel has ended. The next channel in this place finds nothing of it. */
-static void leave_desc(struct nvio_bdev_desc *desc, const struct bdev_channel *ch)
-{
-	struct bdev_share *s = bdev_share(desc, ch);
-
-	invariant(!s->n);
-	s->ch = NULL;
-}
-
 static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 {
 	struct bdev_registry *reg = bdev->env->bdevs;
 
+	bdev_check_ended(ch);
 	pthread_mutex_lock(&reg->lock);
 	list_for_each (l, &bdev->descs)
-		leave_desc(list_entry(l, struct nvio_bdev_desc, link), ch);
+		bdev_share(list_entry(l, struct nvio_bdev_desc, link), ch)->ch = NULL;
 	bdev_walk_leave(ch);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
@@ -147,7 +146,7 @@ static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
 {
 	if (!ch->frames)
 		return;
-	while (ch->in_flight[0] + ch->in_flight[1] + ch->in_flight[2] + ch->in_flight[3] + ch->apart[0] + ch->apart[1]) {
+	while (bdev_in_flight(ch)) {
 		if (bdev->module->abort)
 			bdev->module->abort(bdev->device, ch->module);
 		nvio_thread_poll(ch->thread, 0);

@@ -46,6 +46,7 @@ int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struc
 	desc->thread = thread_current();
 	desc->thread_id = nvio_thread_id(desc->thread);
 	desc->reg = reg;
+	bdev_note_opener(desc, NVIO_CHECKED ? __builtin_return_address(0) : NULL);
 	pthread_mutex_lock(&reg->lock);
 	bdev = bdev_find(reg, name);
 	rc = open_check(bdev, name, flags);

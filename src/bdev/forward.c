@@ -114,6 +114,8 @@ static NOINLINE int forward_framed(struct nvio_bdev_io *io, struct nvio_bdev_des
 	io->state = BDEV_IO_FORWARDED | (io->state & BDEV_IO_DEADLINE);
 	io->begun = bdev_begun(ch);
 	ch->in_flight[ch->epoch]++;
+	if (NVIO_CHECKED)
+		ch->open[io->type]++;
 	bdev_io_op(io)->owner = &ch->pollable;
 	return bdev_io_hand_over(io);
 }
@@ -165,6 +167,8 @@ void bdev_io_end_apart(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
+	if (NVIO_CHECKED)
+		bdev_release_buffers(io);
 	bdev_io_account(ch, ch->stats_apart, io, status);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);

@@ -309,7 +309,10 @@ struct nvio_bdev_io *bdev_request_begin(struct nvio_bdev_desc *desc, struct nvio
 	struct bdev_channel *ch = channel_ctx(handle);
 	uint64_t timeout_ns;
 
-	checked(thread_current() == ch->thread);
+	if (NVIO_CHECKED) {
+		bdev_check_thread(ch, type);
+		ch->open[type]++;
+	}
 	*io = (struct nvio_bdev_io){ .desc = desc, .channel = ch, .type = type, .begun = bdev_begun(ch) };
 	ch->in_flight[ch->epoch]++;
 	op->cpl.answered = 0;
@@ -329,6 +332,8 @@ void bdev_request_end(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
 
+	if (NVIO_CHECKED)
+		ch->open[io->type]--;
 	bdev_uncount(io);
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);

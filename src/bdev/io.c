@@ -91,6 +91,8 @@ static COLD void set_deadline(struct bdev_channel *ch, struct nvio_bdev_io *io, 
 /* The module did not take it. */
 static COLD int not_taken(struct nvio_bdev_io *io, int rc)
 {
+	if (NVIO_CHECKED)
+		bdev_check_done(io);
 	if (rc == -EAGAIN)
 		bdev_io_wait(io->channel, io);
 	else if (io->state)
@@ -173,6 +175,8 @@ static ALWAYS_INLINE int rw(struct nvio_bdev_desc *desc, struct nvio_channel *ha
 		return bdev_buf_refuse(type);
 	if (!bdev_io_valid(desc, handle, op, type, offset, len))
 		return bdev_io_refuse(desc, handle, op, type, offset, len);
+	if (NVIO_CHECKED && bdev_hold_buffer(desc->bdev->env, buf, len))
+		return -EFAULT;
 	ch = channel_ctx(handle);
 	io = bdev_io_begin(desc, ch, op, type, offset, len);
 	io->one.iov_base = buf;
@@ -214,6 +218,8 @@ static ALWAYS_INLINE int rwv(struct nvio_bdev_desc *desc, struct nvio_channel *h
 	if (!bdev_io_valid(desc, handle, op, type, offset, len))
 		return bdev_io_refuse(desc, handle, op, type, offset, len);
 	rc = bdev_iov_check(type, iov, iovcnt, len);
+	if (NVIO_CHECKED && !rc)
+		rc = bdev_hold_iov(desc->bdev->env, iov, len);
 	if (unlikely(rc))
 		return rc;
 	ch = channel_ctx(handle);

@@ -131,16 +131,22 @@ static int finish_start(struct bdev_walk *walk, int status)
 /* Registry lock. */
 static void begin_start(struct bdev_walk *walk)
 {
-	if (!walk->bdev->past_histograms)
-		walk->bdev->past_histograms = walk->out;
-	else
-		alloc_free(walk->out);
+	if (walk->bdev->past_histograms)
+		return;
+	walk->bdev->past_histograms = walk->out;
 	walk->out = NULL;
+}
+
+/* Registry lock. */
+static void undo_start(struct bdev_walk *walk)
+{
+	if (!walk->out)
+		forget_past(walk);
 }
 
 int nvio_bdev_set_histograms(struct nvio_bdev_desc *desc, bool on, struct nvio_op *op)
 {
-	struct bdev_walk walk = { .take = on ? take_start : take_stop, .finish = on ? finish_start : NULL, .owns_out = true };
+	struct bdev_walk walk = { .take = on ? take_start : take_stop, .owns_out = true };
 
 	if (!desc)
 		return fail(-EINVAL, "bdev: histograms: the descriptor is NULL");
@@ -151,6 +157,8 @@ int nvio_bdev_set_histograms(struct nvio_bdev_desc *desc, bool on, struct nvio_o
 	walk.out = histograms_alloc();
 	if (!walk.out)
 		return fail(-ENOMEM, "bdev: histograms: %s: no memory", desc->bdev->name);
+	walk.finish = finish_start;
+	walk.undo = undo_start;
 	return bdev_walk_start(desc, "histograms", &walk, begin_start, op);
 }
 
@@ -202,12 +210,17 @@ static void begin_sampling(struct bdev_walk *walk)
 	walk->bdev->sample_period_us = walk->value;
 }
 
+static void undo_sampling(struct bdev_walk *walk)
+{
+	walk->bdev->sample_period_us = 0;
+}
+
 static int finish_sampling(struct bdev_walk *walk, int status)
 {
 	if (!status)
 		return 0;
 	pthread_mutex_lock(&walk->bdev->env->bdevs->lock);
-	walk->bdev->sample_period_us = 0;
+	undo_sampling(walk);
 	pthread_mutex_unlock(&walk->bdev->env->bdevs->lock);
 	walk->finish = NULL;
 	walk->status = status;
@@ -216,7 +229,9 @@ static int finish_sampling(struct bdev_walk *walk, int status)
 
 int nvio_bdev_set_depth_sampling(struct nvio_bdev_desc *desc, uint64_t period_us, struct nvio_op *op)
 {
-	const struct bdev_walk walk = { .take = take_sampling, .finish = finish_sampling, .value = period_us };
+	const struct bdev_walk walk = {
+		.take = take_sampling, .finish = finish_sampling, .undo = undo_sampling, .value = period_us
+	};
 
 	return bdev_walk_start(desc, "depth sampling", &walk, begin_sampling, op);
 }

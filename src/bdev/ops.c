@@ -52,6 +52,8 @@ int nvio_bdev_compare(struct nvio_bdev_desc *desc, struct nvio_channel *handle, 
 		return bdev_buf_refuse(NVIO_BDEV_IO_COMPARE);
 	if (!bdev_io_valid(desc, handle, op, NVIO_BDEV_IO_COMPARE, offset, len))
 		return bdev_io_refuse(desc, handle, op, NVIO_BDEV_IO_COMPARE, offset, len);
+	if (NVIO_CHECKED && bdev_hold_buffer(desc->bdev->env, buf, len))
+		return -EFAULT;
 	io = bdev_io_begin(desc, channel_ctx(handle), op, NVIO_BDEV_IO_COMPARE, offset, len);
 	io->one = (struct iovec){ (void *)buf, len };
 	io->iov = &io->one;
@@ -67,6 +69,8 @@ int nvio_bdev_comparev(struct nvio_bdev_desc *desc, struct nvio_channel *handle,
 	if (!bdev_io_valid(desc, handle, op, NVIO_BDEV_IO_COMPARE, offset, len))
 		return bdev_io_refuse(desc, handle, op, NVIO_BDEV_IO_COMPARE, offset, len);
 	rc = bdev_iov_check(NVIO_BDEV_IO_COMPARE, iov, iovcnt, len);
+	if (NVIO_CHECKED && !rc)
+		rc = bdev_hold_iov(desc->bdev->env, iov, len);
 	if (rc)
 		return rc;
 	io = bdev_io_begin(desc, channel_ctx(handle), op, NVIO_BDEV_IO_COMPARE, offset, len);
@@ -75,18 +79,39 @@ int nvio_bdev_comparev(struct nvio_bdev_desc *desc, struct nvio_channel *handle,
 	return bdev_io_submit_slow(io);
 }
 
+/* The buffers of a compare and write, in checked builds. */
+static int hold_both(struct nvio_env *env, const struct iovec *compare, const struct iovec *write, uint64_t len)
+{
+	int rc;
+
+	if (!NVIO_CHECKED)
+		return 0;
+	rc = bdev_hold_iov(env, compare, len);
+	if (rc)
+		return rc;
+	rc = bdev_hold_iov(env, write, len);
+	if (rc)
+		bdev_release_iov(env, compare, len);
+	return rc;
+}
+
 int nvio_bdev_compare_and_write(struct nvio_bdev_desc *desc, struct nvio_channel *handle, const void *compare,
 	const void *write, uint64_t offset, uint64_t len, struct nvio_op *op)
 {
+	const struct iovec one = { (void *)compare, len }, two = { (void *)write, len };
 	struct nvio_bdev_io *io;
+	int rc;
 
 	if (!compare || !write)
 		return bdev_buf_refuse(NVIO_BDEV_IO_COMPARE_AND_WRITE);
 	if (!bdev_io_valid(desc, handle, op, NVIO_BDEV_IO_COMPARE_AND_WRITE, offset, len))
 		return bdev_io_refuse(desc, handle, op, NVIO_BDEV_IO_COMPARE_AND_WRITE, offset, len);
+	rc = hold_both(desc->bdev->env, &one, &two, len);
+	if (rc)
+		return rc;
 	io = bdev_io_begin(desc, channel_ctx(handle), op, NVIO_BDEV_IO_COMPARE_AND_WRITE, offset, len);
-	io->one = (struct iovec){ (void *)compare, len };
-	io->two = (struct iovec){ (void *)write, len };
+	io->one = one;
+	io->two = two;
 	io->iov = &io->one;
 	io->iov2 = &io->two;
 	io->iovcnt2 = 1;
@@ -104,6 +129,8 @@ int nvio_bdev_compare_and_writev(struct nvio_bdev_desc *desc, struct nvio_channe
 	rc = bdev_iov_check(NVIO_BDEV_IO_COMPARE_AND_WRITE, compare, compare_count, len);
 	if (!rc)
 		rc = bdev_iov_check(NVIO_BDEV_IO_COMPARE_AND_WRITE, write, write_count, len);
+	if (!rc)
+		rc = hold_both(desc->bdev->env, compare, write, len);
 	if (rc)
 		return rc;
 	io = bdev_io_begin(desc, channel_ctx(handle), op, NVIO_BDEV_IO_COMPARE_AND_WRITE, offset, len);
@@ -144,6 +171,8 @@ static int submit_command(struct nvio_bdev_desc *desc, struct nvio_channel *hand
 	if (!cmd || (!buf && len))
 		return fail(-EINVAL, "bdev: %s: %s: the %s is NULL", bdev_type_name(type), desc->bdev->name,
 			cmd ? "buffer" : "command");
+	if (NVIO_CHECKED && len && bdev_hold_buffer(desc->bdev->env, buf, len))
+		return -EFAULT;
 	io = bdev_io_begin(desc, channel_ctx(handle), op, type, 0, len);
 	io->one = (struct iovec){ buf, len };
 	io->iov = &io->one;

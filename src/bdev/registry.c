@@ -47,8 +47,10 @@ static void device_fini(struct nvio_bdev *bdev)
 	struct nvio_op *op = bdev->delete_op;
 	struct list *l;
 
-	while ((l = list_pop_front(&bdev->descs)))
+	while ((l = list_pop_front(&bdev->descs))) {
+		bdev_report_leak(bdev, list_entry(l, struct nvio_bdev_desc, link));
 		alloc_free(list_entry(l, struct nvio_bdev_desc, link));
+	}
 	if (atomic_load(&bdev->removed))
 		list_remove(&bdev->link);
 	else

@@ -40,7 +40,7 @@ static uint64_t with_module(const struct bdev_channel *ch)
 
 uint64_t bdev_depth(const struct bdev_channel *ch)
 {
-	uint64_t depth = with_module(ch) + ch->apart[0] + ch->apart[1];
+	uint64_t depth = bdev_in_flight(ch);
 
 	list_for_each (l, &ch->feeders)
 		depth += with_module(list_entry(l, struct bdev_channel, feeder));

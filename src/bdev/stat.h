@@ -20,6 +20,8 @@ struct bdev_walk {
 	int (*take)(struct bdev_walk *walk, struct bdev_channel *ch);
 	/* NULL, or the last step, on `thread`; its value is the op's status. -EINPROGRESS: it has set out again. */
 	int (*finish)(struct bdev_walk *walk, int status);
+	/* NULL, or what takes back `begin` when it could not set out. Registry lock. */
+	void (*undo)(struct bdev_walk *walk);
 	struct nvio_op walk_op;
 	struct nvio_op *op;
 	int status; /* registry lock; the first error of take() */

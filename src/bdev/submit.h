@@ -55,7 +55,10 @@ static ALWAYS_INLINE struct nvio_bdev_io *bdev_io_begin(struct nvio_bdev_desc *d
 {
 	struct nvio_bdev_io *io = bdev_op_io(op);
 
-	checked(thread_current() == ch->thread);
+	if (NVIO_CHECKED) {
+		bdev_check_thread(ch, type);
+		ch->open[type]++;
+	}
 	io->offset = offset;
 	io->len = len;
 	io->desc = desc;

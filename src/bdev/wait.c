@@ -84,9 +84,10 @@ void nvio_bdev_channel_ready(void *module)
 		if (rc)
 			bdev_io_done(io, rc);
 	}
-	bdev_feeders_ready(ch);
+	/* Before the feeders have their turn: what they send would wait here, and the module owes no call for it. */
 	if (list_empty(&ch->rooms))
 		ch->gates &= ~BDEV_GATE_WAITING;
+	bdev_feeders_ready(ch);
 	ch->resubmitting = false;
 	bdev_qos_serve(ch);
 }
@@ -119,6 +120,7 @@ struct sweep {
 	enum which which;
 	int status;
 	uint64_t now;
+	bool ended;	/* one has */
 	uint64_t next; /* the earliest deadline of those that stay; 0: none has one */
 };
 
@@ -145,6 +147,7 @@ static void sweep_queue(struct bdev_channel *ch, struct op_queue *q, struct swee
 		next = op->next;
 		if (!ends(io, w))
 			continue;
+		w->ended = true;
 		bdev_waiting_end(ch, io, w->status);
 		if (piece)
 			next = q->head;
@@ -168,7 +171,11 @@ void bdev_waiting_end_all(struct bdev_channel *ch, int status, bool forwarded)
 {
 	struct sweep w = { .which = forwarded ? FORWARDED : ALL, .status = status };
 
-	sweep(ch, &w);
+	/* Each end may bring another one in from above. */
+	do {
+		w.ended = false;
+		sweep(ch, &w);
+	} while (w.ended);
 }
 
 void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns)

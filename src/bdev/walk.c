@@ -51,13 +51,25 @@ static void walk_free(struct bdev_walk *walk)
 	alloc_free(walk);
 }
 
+/* It has been everywhere: channels that end from here on tell it nothing. The first error. */
+static int close_walk(struct bdev_walk *walk)
+{
+	struct bdev_registry *reg = walk->bdev->env->bdevs;
+	int status;
+
+	pthread_mutex_lock(&reg->lock);
+	list_remove(&walk->link);
+	status = walk->status;
+	pthread_mutex_unlock(&reg->lock);
+	return status;
+}
+
 /* No longer known to the device. */
 static void detach(struct bdev_walk *walk)
 {
 	struct bdev_registry *reg = walk->bdev->env->bdevs;
 
 	pthread_mutex_lock(&reg->lock);
-	list_remove(&walk->link);
 	walk->bdev->walk_bits &= ~walk->bit;
 	pthread_mutex_unlock(&reg->lock);
 	bdev_unpin(walk->bdev);
@@ -66,8 +78,10 @@ static void detach(struct bdev_walk *walk)
 static void walked(struct nvio_op *walk_op)
 {
 	struct bdev_walk *walk = walk_op->arg;
-	int status = walk_op->status ? walk_op->status : walk->status;
+	int status = close_walk(walk);
 
+	if (walk_op->status)
+		status = walk_op->status;
 	if (walk->finish)
 		status = walk->finish(walk, status);
 	if (status == -EINPROGRESS)
@@ -92,13 +106,18 @@ static int set_out(struct bdev_walk *walk)
 int bdev_walk_again(struct bdev_walk *walk, int (*take)(struct bdev_walk *walk, struct bdev_channel *ch))
 {
 	struct bdev_registry *reg = walk->bdev->env->bdevs;
+	int rc;
 
 	pthread_mutex_lock(&reg->lock);
 	list_for_each (l, &walk->bdev->channels)
 		list_entry(l, struct bdev_channel, link)->walked &= ~walk->bit;
 	walk->take = take;
+	list_push_back(&walk->bdev->walks, &walk->link);
 	pthread_mutex_unlock(&reg->lock);
-	return set_out(walk);
+	rc = set_out(walk);
+	if (rc)
+		close_walk(walk);
+	return rc;
 }
 
 /* Registry lock. */
@@ -143,8 +162,14 @@ static int begin_walk(struct bdev_walk *walk, void (*begin)(struct bdev_walk *wa
 	if (rc)
 		return rc;
 	rc = set_out(walk);
-	if (rc)
+	if (rc) {
+		close_walk(walk);
+		pthread_mutex_lock(&reg->lock);
+		if (walk->undo)
+			walk->undo(walk);
+		pthread_mutex_unlock(&reg->lock);
 		detach(walk);
+	}
 	return rc;
 }
 

@@ -4,10 +4,13 @@
  * order in which they stand on each other.
  */
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "base/op.h"
 #include "env/env.h"
+#include <nvio/thread.h>
 
 /* In this order at open, backwards at close. */
 static const struct room {
@@ -40,6 +43,18 @@ static int rooms_init(struct nvio_env *env)
 	return 0;
 }
 
+/* See op_idle_arm: base and host do not know threads. */
+static int arm_current(int *fd, int *timeout_ms)
+{
+	struct nvio_thread *t = nvio_thread_current();
+
+	if (!t)
+		return -ENOENT;
+	*timeout_ms = nvio_thread_timeout_ms(t);
+	*fd = nvio_thread_fd(t);
+	return *timeout_ms == 0;
+}
+
 int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **out)
 {
 	struct nvio_env *env = alloc_zeroed(sizeof(*env));
@@ -68,6 +83,7 @@ int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **out)
 	rc = opts->main_core >= 0 ? env_bind_thread(env, opts->main_core) : 0;
 	if (rc)
 		goto out_rooms;
+	atomic_store_explicit(&op_idle_arm, arm_current, memory_order_relaxed);
 	*out = env;
 	return 0;
 out_rooms:
@@ -100,6 +116,7 @@ void nvio_env_close(struct nvio_env *env)
 
 	if (!env)
 		return;
+	thread_env_stop(env);
 	/* One by one, asking anew each time: closing a child may close others, and needs the lock to leave
 	 * the list. */
 	while ((child = take_newest(env)))

@@ -76,6 +76,7 @@ void admin_user_ended(struct nvio_ctrlr *c, struct nvio_op *op, int rc)
 {
 	op_io(op)->error = rc;
 	op_queue_push(&c->ended, op);
+	sleep_wake_ctrlr(c);
 }
 
 /* What ended outside of a completion (timed out, canceled, dropped): to its sender in here, or put aside. */

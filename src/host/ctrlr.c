@@ -83,6 +83,7 @@ static const struct pollable_ops ctrlr_pollable_ops = {
 	.name = "controller",
 	.poll = ctrlr_poll_op,
 	.cancel = ctrlr_cancel_op,
+	.arm = sleep_ctrlr_op,
 };
 
 static void ctrlr_close_child(struct env_child *child)
@@ -131,6 +132,7 @@ static int ctrlr_new(struct nvio_env *env, const struct nvio_trid *trid, const s
 	c->trid = *trid;
 	c->next_keep_alive_ns = UINT64_MAX;
 	c->state_deadline_ns = UINT64_MAX;
+	c->sleep_fd = -1;
 	list_init(&c->qpairs);
 	list_init(&c->child.link);
 	op_queue_init(&c->ended);
@@ -359,6 +361,8 @@ void nvio_ctrlr_close(struct nvio_ctrlr *c)
 	admin_deliver(c);
 
 	/* Phase 4: the device is let go; only now may memory that it could reach be freed. */
+	c->sleeps = false;
+	c->sleep_fd = -1;
 	c->ops->close(c);
 	while (!list_empty(&orphans)) {
 		struct nvio_qpair *qp = list_entry(list_pop_front(&orphans), struct nvio_qpair, link);

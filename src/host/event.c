@@ -22,6 +22,7 @@ static void on_event(struct admin_cmd *cmd, int rc)
 		c->ns_changed = true;
 	if (c->event_count < ARRAY_SIZE(c->events))
 		c->events[c->event_count++] = dw0;
+	sleep_wake_ctrlr(c);
 	event_arm(c, cmd);
 }
 

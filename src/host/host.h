@@ -33,6 +33,7 @@
 #define HOST_AER_COUNT      4          /* asynchronous event requests kept at the controller */
 #define HOST_ABORT_COUNT    4          /* Abort commands at once */
 #define HOST_MAX_RETRIES    2          /* how often one op is sent anew after a reset */
+#define SLEEP_NAP_MS        1          /* where a device cannot be relied on to wake us */
 #define HOST_SERVICE_NS     (10 * NS_PER_MS) /* how often a ready controller is looked at beside its queues */
 
 /* ---- the op, as the host uses its private part ---- */
@@ -148,6 +149,8 @@ struct nvio_qpair {
 	struct nvio_op *alloc_op;    /* told when it is live, or will not be; NULL afterwards */
 	uint64_t last_gate;          /* cycles */
 	uint64_t next_scan_ns;       /* when deadlines want to be looked at */
+	uint64_t due_ns;             /* the nearest of them, as of the last look; UINT64_MAX: none */
+	_Atomic int sleep_fd;        /* -1: not made. Its own thread; others see that there is one */
 	uint64_t dropped;            /* commands that a reset or a close took back: neither completed nor in flight */
 	uint64_t unsuccessful;       /* of stats.completed */
 	uint64_t succeeded_seen;     /* the rest of it when last looked at: something works again */
@@ -179,6 +182,8 @@ struct qpair_ops {
 	void (*kick)(struct nvio_qpair *qp);
 	/* Takes up to max completions (0: all) through qpair_complete(); returns how many. */
 	int (*reap)(struct nvio_qpair *qp, uint32_t max);
+	/* Whether a completion waits to be reaped; *head is the entry where the next one will be. Only looks. */
+	bool (*peek)(const struct nvio_qpair *qp, uint32_t *head);
 	/* Empties the queues, for a controller that was reset. */
 	void (*rewind)(struct nvio_qpair *qp);
 	/* Fills in the command that creates its completion or submission queue. */
@@ -225,6 +230,24 @@ enum ctrlr_event {
 	CTRLR_POLL,   /* time has passed */
 };
 
+/*
+ * How a transport lets its user sleep until a queue has completions (qid 0: the admin queue, and changes of CSTS as far as it can
+ * tell). The descriptors are the transport's business, as are interrupts; the core only decides whether there is something to do.
+ */
+struct sleep_ops {
+	/* The descriptor, made at the first call; -errno with words. Closed by close(), and by ctrlr_ops.close. */
+	int (*open)(struct nvio_ctrlr *c, uint16_t qid);
+	void (*close)(struct nvio_ctrlr *c, uint16_t qid);
+	/* It is not readable any more by what is over. */
+	void (*begin)(struct nvio_ctrlr *c, uint16_t qid);
+	/* From here on a completion at `head` makes it readable. How long to sleep at most for its sake, in ms; -1: no limit. */
+	int (*arm)(struct nvio_ctrlr *c, uint16_t qid, uint32_t head);
+	/* A device that the host moves along: 0 and how long it needs not be (-1: no limit); 1: it has something to do; -errno. */
+	int (*rest)(struct nvio_ctrlr *c, uint16_t qid, int *timeout_ms);
+	/* Makes it readable. Any thread, while it is open. */
+	void (*end)(struct nvio_ctrlr *c, uint16_t qid);
+};
+
 struct ctrlr_ops {
 	const char *name;   /* "loop" */
 	/* Takes the device. 0 or -errno with words. */
@@ -239,6 +262,8 @@ struct ctrlr_ops {
 	int (*qpair_create)(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots, struct nvio_qpair **qp);
 	/* Writes AQA, ASQ and ACQ. */
 	void (*admin_setup)(struct nvio_ctrlr *c);
+	/* NULL: it must be polled. */
+	const struct sleep_ops *sleep;
 };
 
 struct nvio_ctrlr {
@@ -284,6 +309,8 @@ struct nvio_ctrlr {
 	bool ns_changed;                /* the namespaces must be read again */
 
 	struct list qpairs;
+	int sleep_fd;                   /* -1: not made */
+	bool sleeps;                    /* somebody may sleep on it */
 
 	struct nvio_ns **ns;            /* by nsid, ascending; handles stay until the controller's husk goes */
 	uint32_t ns_count, ns_done;     /* ns_done: how many IDENTIFY_NS has dealt with */
@@ -353,11 +380,18 @@ void ns_free_all(struct nvio_ctrlr *c);
 int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots,
 	const struct qpair_ops *ops);
 void qpair_fini(struct nvio_qpair *qp);
+void qpair_call(struct nvio_qpair *qp);         /* under the lock: it is to attend at its next poll */
 void qpair_call_all(struct nvio_ctrlr *c);      /* under the lock: every queue pair is to attend at its next poll */
 void qpair_stale_all(struct nvio_ctrlr *c);     /* under the lock: the controller is being disabled */
 void qpair_delete_cq(struct nvio_qpair *qp);    /* under the lock: begins to */
 void qpair_alloc_ended(struct nvio_qpair *qp, int rc); /* on its own thread */
 void qpair_delete(struct nvio_qpair *qp);       /* at the controller; polls until it is done or cannot be */
+
+/* sleep.c */
+void sleep_wake_qpair(struct nvio_qpair *qp);   /* under the lock, any thread: its own thread is wanted, should it sleep */
+void sleep_wake_ctrlr(struct nvio_ctrlr *c);    /* under the lock */
+int sleep_qpair_op(struct nvio_pollable *p, int *fd, int *timeout_ms); /* pollable_ops.arm */
+int sleep_ctrlr_op(struct nvio_pollable *p, int *fd, int *timeout_ms);
 
 /* recover.c: deadlines, aborts, and the queue pair's part in a reset; on the queue pair's thread */
 void qpair_scan(struct nvio_qpair *qp, uint64_t now);

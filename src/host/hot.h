@@ -23,12 +23,17 @@ static inline struct slot *slot_take(struct nvio_qpair *qp, struct nvio_op *op)
 }
 
 /* The next command in this slot gets another generation: a late second completion of this one is told apart. */
-static inline void slot_give_back(struct nvio_qpair *qp, struct slot *slot)
+static ALWAYS_INLINE void slot_give_back_at(struct nvio_qpair *qp, struct slot *slot, uint32_t index)
 {
 	slot->op = NULL;
 	slot->cid += 1u << SLOT_INDEX_BITS;
 	slot->next_free = qp->free_slot;
-	qp->free_slot = (uint16_t)(slot - qp->slots);
+	qp->free_slot = (uint16_t)index;
+}
+
+static inline void slot_give_back(struct nvio_qpair *qp, struct slot *slot)
+{
+	slot_give_back_at(qp, slot, (uint32_t)(slot - qp->slots));
 }
 
 static inline uint32_t qpair_in_flight(const struct nvio_qpair *qp)
@@ -104,9 +109,10 @@ static ALWAYS_INLINE void io_describe(struct nvio_op *op, struct nvio_ns *ns, ui
  * A completion arrived: dw01 are its first two dwords in host order, sf its status field without the phase tag. Returns 1 when an
  * op ended, 0 otherwise. The caller has moved its queue head on: callbacks may poll this queue again.
  */
-static ALWAYS_INLINE int qpair_complete(struct nvio_qpair *qp, uint32_t cid, uint64_t dw01, uint32_t sf)
+static ALWAYS_INLINE int qpair_complete(struct nvio_qpair *qp, uint16_t cid, uint64_t dw01, uint32_t sf)
 {
-	struct slot *slot = &qp->slots[cid & qp->slot_mask];
+	uint32_t index = cid & qp->slot_mask;
+	struct slot *slot = &qp->slots[index];
 	struct nvio_op *op = slot->op;
 
 	/* An identifier that nobody uses, or that was answered before: its slot has another generation, or no op. */
@@ -117,7 +123,7 @@ static ALWAYS_INLINE int qpair_complete(struct nvio_qpair *qp, uint32_t cid, uin
 	qp->stats.completed++;
 	if (unlikely(slot->flags))
 		return qpair_complete_slow(qp, slot, op, dw01, sf);
-	slot_give_back(qp, slot);
+	slot_give_back_at(qp, slot, index);
 	op_set_cpl(op, dw01, sf);
 	if (unlikely(sf))
 		qp->unsuccessful++;

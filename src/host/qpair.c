@@ -26,6 +26,7 @@ static const struct pollable_ops qpair_pollable_ops = {
 	.poll = qpair_poll_ops,
 	.cancel = qpair_cancel,
 	.waited = qpair_waited,
+	.arm = sleep_qpair_op,
 };
 
 int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots,
@@ -59,6 +60,7 @@ int qpair_init(struct nvio_qpair *qp, struct nvio_ctrlr *c, uint16_t qid, uint32
 	op_queue_init(&qp->reaped);
 	list_init(&qp->link);
 	list_init(&qp->orphan.link);
+	qp->sleep_fd = -1;
 	return 0;
 }
 
@@ -68,10 +70,16 @@ void qpair_fini(struct nvio_qpair *qp)
 	qp->slots = NULL;
 }
 
+void qpair_call(struct nvio_qpair *qp)
+{
+	atomic_store(&qp->attention, true); /* not only release: see sleep_wake_qpair() */
+	sleep_wake_qpair(qp);
+}
+
 void qpair_call_all(struct nvio_ctrlr *c)
 {
 	list_for_each(pos, &c->qpairs)
-		atomic_store_explicit(&list_entry(pos, struct nvio_qpair, link)->attention, true, memory_order_release);
+		qpair_call(list_entry(pos, struct nvio_qpair, link));
 }
 
 void qpair_stale_all(struct nvio_ctrlr *c)
@@ -306,7 +314,7 @@ static void on_deleted(struct admin_cmd *cmd, int rc)
 		qp->state = QPAIR_STALE;
 		ctrlr_request_reset(cmd->c, "a queue could not be deleted");
 	}
-	atomic_store_explicit(&qp->attention, true, memory_order_release);
+	qpair_call(qp);
 }
 
 void qpair_delete_cq(struct nvio_qpair *qp)
@@ -385,6 +393,9 @@ void qpair_delete(struct nvio_qpair *qp)
 	qpair_alloc_ended(qp, -ECANCELED);
 	qpair_end_all(qp, -ECANCELED);
 	qpair_deliver(qp);
+	if (qp->sleep_fd >= 0)
+		c->ops->sleep->close(c, qp->qid);
+	qp->sleep_fd = -1;
 }
 
 void nvio_qpair_free(struct nvio_qpair *qp)

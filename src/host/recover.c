@@ -124,14 +124,15 @@ static void scan_pending(struct nvio_qpair *qp, uint64_t now, uint64_t *next)
 
 void qpair_scan(struct nvio_qpair *qp, uint64_t now)
 {
-	uint64_t next = now + SCAN_NS;
+	uint64_t next = UINT64_MAX;
 
 	if (qp->live && qpair_in_flight(qp))
 		for (unsigned i = 0; i < qp->nslots; i++)
 			if (qp->slots[i].op && !scan_slot(qp, &qp->slots[i], now, &next))
 				break;
 	scan_pending(qp, now, &next);
-	qp->next_scan_ns = next;
+	qp->due_ns = next;
+	qp->next_scan_ns = MIN(next, now + SCAN_NS);
 }
 
 void qpair_tick(struct nvio_qpair *qp)
@@ -290,7 +291,7 @@ static void on_created(struct admin_cmd *cmd, int rc)
 	} else {
 		qp->state = QPAIR_CREATED;
 	}
-	atomic_store_explicit(&qp->attention, true, memory_order_release);
+	qpair_call(qp);
 }
 
 static void create_begin(struct nvio_qpair *qp)

@@ -402,6 +402,7 @@ void ctrlr_set_state(struct nvio_ctrlr *c, enum ctrlr_state to)
 	c->state_since_ns = now;
 	c->state_deadline_ns = state_deadline(c, states[to].deadline, now);
 	c->next_service_ns = now;
+	sleep_wake_ctrlr(c);
 	states[to].run(c, CTRLR_ENTER);
 }
 

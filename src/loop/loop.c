@@ -38,6 +38,7 @@ static void port_destroy(struct loop_port *port)
 	pthread_mutex_destroy(&port->note_lock);
 	pthread_mutex_destroy(&port->write_lock);
 	pthread_mutex_destroy(&port->irq_lock);
+	pthread_mutex_destroy(&port->bell_lock);
 	alloc_free(port->doorbells);
 	alloc_free(port->name);
 	alloc_free(port);
@@ -65,34 +66,64 @@ static void leave(struct loop_port *port, bool *side)
 }
 
 /*
- * Moves the target, one OS thread at a time. Acquire when entering and release when leaving: what the
+ * Enters the target, one OS thread at a time. Acquire when entering and release when leaving: what the
  * last kick did to the target's state must not be seen after the beginning of this one, nor this one's before
  * its end.
  */
-static ALWAYS_INLINE int move(struct loop_port *port, bool urge)
+static ALWAYS_INLINE bool enter(struct loop_port *port)
 {
-	int work;
-
 	/* Looked at first: an exchange would take the cache line away from the one who is at work. */
 	if (__atomic_load_n(&port->kicking, __ATOMIC_RELAXED) ||
 		__atomic_exchange_n(&port->kicking, true, __ATOMIC_ACQUIRE))
-		return 0;
+		return false;
 	__atomic_store_n(&port->kicker, &this_thread, __ATOMIC_RELAXED);
-	work = urge ? port->ops->urge(port->ctx) : port->ops->kick(port->ctx);
+	return true;
+}
+
+static ALWAYS_INLINE void exit_target(struct loop_port *port)
+{
 	__atomic_store_n(&port->kicker, NULL, __ATOMIC_RELAXED);
 	if (unlikely(port->withdrawn_in_kick)) {
 		/* kicking stays set: no kick ever again. */
 		if (port->free_after_kick)
 			port_destroy(port);
-		return work;
+		return;
 	}
 	__atomic_store_n(&port->kicking, false, __ATOMIC_RELEASE);
-	return work;
 }
 
 static int kick(void *ctx)
 {
-	return move(ctx, false);
+	struct loop_port *port = ctx;
+	int work;
+
+	if (!enter(port))
+		return 0;
+	work = port->ops->kick(port->ctx);
+	exit_target(port);
+	return work;
+}
+
+static void urge(struct loop_port *port)
+{
+	if (!enter(port))
+		return;
+	port->ops->urge(port->ctx);
+	exit_target(port);
+}
+
+int loop_rest(struct loop_port *port, int *fd, int *timeout_ms)
+{
+	int work;
+
+	if (!port->can_rest)
+		return fail(-EOPNOTSUPP, "loop: %s: this controller cannot be slept on; poll it", port->name);
+	/* Another host thread moves it just now, or it is gone, which a poll finds out. */
+	if (!enter(port))
+		return 1;
+	work = port->ops->rest(port->ctx, fd, timeout_ms);
+	exit_target(port);
+	return work > 0;
 }
 
 /* ---- The target's side ---- */
@@ -114,8 +145,12 @@ static int make_port(const char *name, uint32_t doorbells, uint32_t dstrd, struc
 	pthread_mutex_init(&port->note_lock, NULL);
 	pthread_mutex_init(&port->write_lock, NULL);
 	pthread_mutex_init(&port->irq_lock, NULL);
-	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++)
+	pthread_mutex_init(&port->bell_lock, NULL);
+	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++) {
 		port->irq_fds[i] = -1;
+		port->bells[i].fd = port->bells[i].event_fd = -1;
+	}
+	port->target_fd = -1;
 	*out = port;
 	return 0;
 out_name:
@@ -145,6 +180,7 @@ int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_
 	port->registry = registry;
 	port->ops = ops;
 	port->has_urge = ops->urge;
+	port->can_rest = ops->rest;
 	port->ctx = ctx;
 	port->hot = (struct loop_hot){ .kick = ops->kick ? kick : NULL, .ctx = port };
 	port->has_target = true;
@@ -181,6 +217,8 @@ void loop_withdraw(struct loop_port *port)
 		while (__atomic_exchange_n(&port->kicking, true, __ATOMIC_ACQUIRE))
 			sched_yield();
 	}
+	loop_target_awake(port);
+	loop_bells_ring(port);
 	leave(port, &port->has_target);
 }
 
@@ -216,7 +254,7 @@ static void wait_quiet(struct loop_port *port)
 				port->name);
 		}
 		if (late && port->has_urge)
-			move(port, true);
+			urge(port);
 	}
 }
 
@@ -253,11 +291,14 @@ void loop_detach(struct loop_port *port)
 	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++)
 		__atomic_store_n(&port->irq_fds[i], -1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&port->irq_lock);
+	for (uint32_t i = 0; i < LOOP_MAX_VECTORS; i++)
+		loop_bell_close(port, i);
 	loop_writes_drop(port);
 	pthread_mutex_lock(&port->note_lock);
 	if (!port->withdrawn && port->ops->detached)
 		port->ops->detached(port->ctx);
 	pthread_mutex_unlock(&port->note_lock);
+	loop_target_check(port);
 	if (!kicks_here(port))
 		wait_quiet(port);
 	leave(port, &port->has_host);

@@ -48,6 +48,12 @@ struct loop_port_ops {
 	 * now if it safely can. Runs as a kick does; returns work done. NULL: nothing to be done.
 	 */
 	int (*urge)(void *ctx);
+	/*
+	 * Inline drives: the host wants to sleep. Runs as a kick does. 0: nothing can be done now, and nothing will before *fd
+	 * becomes readable (-1: none) or *timeout_ms are over (-1: no limit); > 0: there was or is something to do, ask again.
+	 * NULL: such a target cannot be slept on.
+	 */
+	int (*rest)(void *ctx, int *fd, int *timeout_ms);
 };
 
 /*
@@ -127,6 +133,62 @@ bool loop_present(struct loop_port *port);
  * is replaced, or the host has detached, it is not written to any more and may be closed.
  */
 int loop_irq_set_eventfd(struct loop_port *port, uint32_t vector, int fd);
+
+/*
+ * A target that sleeps (one that is not inline), sleep.c. It gives the port an eventfd, which stays its own; fd -1: none, and when this
+ * returns the former one is not written to any more. To sleep it calls loop_target_sleeps(), looks once more at doorbells and
+ * writes, and if there is nothing sleeps on the eventfd; then loop_target_awake(). False: this kernel has no barrier for that, and what
+ * comes meanwhile may go unseen: nap, for a bounded time. Any thread of the target.
+ */
+void loop_target_set_eventfd(struct loop_port *port, int fd);
+bool loop_target_sleeps(struct loop_port *port);
+void loop_target_awake(struct loop_port *port);
+
+/*
+ * The host's part: after each doorbell, loop_target_check(). The word is the port's, for as long as it lives; a host that keeps the
+ * pointer, as the hot path does, looks by itself and calls loop_target_wake(). Any thread.
+ */
+const uint32_t *loop_target_asleep(struct loop_port *port);
+void loop_target_wake(struct loop_port *port);
+static inline bool loop_rung(const uint32_t *asleep)
+{
+	/*
+	 * The doorbell's store must not come after this load, or a target that falls asleep between them sleeps on. In the processor
+	 * the target's membarrier forbids it, so only the compiler is to be told.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(asleep, __ATOMIC_RELAXED);
+}
+static inline void loop_target_check(struct loop_port *port)
+{
+	if (loop_rung(loop_target_asleep(port)))
+		loop_target_wake(port);
+}
+
+/*
+ * Bells: a host sleeps until queue `qid` has completions (0: the admin queue, and changes of the controller's status). open: the
+ * descriptor to sleep on, made at the first call, or -errno with words; it is closed by close, and by loop_detach(). silence, arm, a
+ * last look at the queue, rest, and sleep: arm says that the host waits for entry `head`; false: no barrier, so nap, for a bounded
+ * time. rest is for an inline target and does nothing otherwise: 0 and how long to sleep at most (-1: no limit); 1: there is
+ * something to do, poll; -errno. strike makes the descriptor readable, by a thread of the host. A bell that rings is armed no more.
+ * Thread: one per bell, strike any.
+ */
+int loop_bell_open(struct loop_port *port, uint32_t qid);
+void loop_bell_close(struct loop_port *port, uint32_t qid);
+void loop_bell_silence(struct loop_port *port, uint32_t qid);
+bool loop_bell_arm(struct loop_port *port, uint32_t qid, uint32_t head);
+int loop_bell_rest(struct loop_port *port, uint32_t qid, int *timeout_ms);
+void loop_bell_strike(struct loop_port *port, uint32_t qid);
+
+/*
+ * The target's part. The word is not 0 when a host has armed a bell since the target has cleared it (exchange, acquire): it then
+ * looks at all of them (0: not armed; else 1 + the entry waited for). After completions it looks at the word, and with an armed bell
+ * of a queue that has them, rings. loop_bells_ring() rings all that are armed: after a change of status.
+ */
+uint32_t *loop_bells_armed(struct loop_port *port);
+uint32_t loop_bell_armed(struct loop_port *port, uint32_t qid);
+void loop_bell_ring(struct loop_port *port, uint32_t qid);
+void loop_bells_ring(struct loop_port *port);
 
 /* What the host calls in each poll: moves an inline target forward; nothing otherwise. Inline, it is on the
  * hot path. */

@@ -30,6 +30,14 @@ struct loop_slot {
 	uint32_t epoch;
 };
 
+/* Where a host sleeps until queue `qid` has completions; sleep.c. */
+struct loop_bell {
+	uint32_t armed; /* atomic; 0: not; else 1 + the entry that it waits for */
+	int event_fd;	/* bell lock; -1: not made */
+	int fd;		/* bell lock; what the host sleeps on: the eventfd, or an epoll set with it */
+	int rest_fd;	/* the host's; in the set: what an inline target waits for */
+};
+
 struct loop_port {
 	/* Immutable from publish to the end. */
 	struct loop_hot hot;
@@ -40,7 +48,7 @@ struct loop_port {
 	char *name;
 	uint32_t *doorbells;
 	uint32_t doorbell_count;
-	bool has_urge;
+	bool has_urge, can_rest;
 	uint32_t dstrd;
 
 	/* Registry lock. */
@@ -70,11 +78,20 @@ struct loop_port {
 	pthread_mutex_t irq_lock;      /* an fd that is not in irq_fds any more is not written to */
 	int irq_fds[LOOP_MAX_VECTORS]; /* written under the lock, read without to see that there is none */
 
+	uint32_t target_asleep CACHE_ALIGNED; /* atomic; hosts read it after each doorbell */
+	uint32_t bells_armed CACHE_ALIGNED;   /* atomic; a host has armed since the target last looked */
+	pthread_mutex_t bell_lock;	      /* an fd that is not there any more is not written to */
+	int target_fd;			      /* bell lock */
+	struct loop_bell bells[LOOP_MAX_VECTORS];
+
 	uint64_t regs[LOOP_REGS_SIZE / 8] CACHE_ALIGNED; /* atomic, by 4 or 8 bytes; the target's */
 };
 
 void loop_absent_set(struct loop_port *port, uint32_t why);
 void loop_absent_clear(struct loop_port *port, uint32_t why);
 void loop_writes_drop(struct loop_port *port);
+
+/* loop.c: ops->rest of an inline target, as a kick runs. 0; 1: it is at work, ask again. */
+int loop_rest(struct loop_port *port, int *fd, int *timeout_ms);
 
 #endif

@@ -31,6 +31,7 @@ void loop_set_present(struct loop_port *port, bool present)
 		loop_absent_clear(port, LOOP_REMOVED | LOOP_STUCK);
 	else
 		loop_absent_set(port, LOOP_REMOVED);
+	loop_bells_ring(port);
 }
 
 /* Acquire: whoever sees the port gone also sees what the target did before it went. */
@@ -126,6 +127,7 @@ void loop_reg_write(struct loop_port *port, uint32_t offset, uint32_t width, uin
 		/* Release: the slot is written, and all that the host did before the write is seen, before
 		 * the slot counts. */
 		__atomic_store_n(&port->tail, port->tail + 1, __ATOMIC_RELEASE);
+		loop_target_check(port);
 	}
 	pthread_mutex_unlock(&port->write_lock);
 }

@@ -167,7 +167,7 @@ static uint32_t queues_poll(struct memq *m)
 	return work;
 }
 
-static COLD void attend(struct memq *m)
+static COLD int attend(struct memq *m)
 {
 	/* Acquire: pairs with memq_attend(). */
 	uint32_t what = atomic_exchange_explicit(&m->attention, 0, memory_order_acquire);
@@ -189,6 +189,7 @@ static COLD void attend(struct memq *m)
 			m->goal = (m->goal & ~(uint32_t)MEMQ_GOAL_GONE) | MEMQ_GOAL_RESET;
 		}
 	}
+	return 1;
 }
 
 int memq_poll(void *memq)
@@ -197,39 +198,14 @@ int memq_poll(void *memq)
 	int work = 0;
 
 	if (unlikely(atomic_load_explicit(&m->attention, memory_order_relaxed)))
-		attend(m);
+		work = attend(m);
 	work += memq_regs_poll(m);
 	if (likely(m->state == MEMQ_READY))
 		work += (int)queues_poll(m);
 	else if (m->state == MEMQ_DRAINING || m->state == MEMQ_FLUSHING)
-		memq_drain_step(m);
-	if (m->irq_wanted)
-		memq_irq_flush(m);
+		work += memq_drain_step(m);
+	memq_irq_flush(m);
 	return work;
-}
-
-void memq_irq_flush(struct memq *m)
-{
-	if (!m->irq_wanted)
-		return;
-	m->irq_wanted = false;
-	for (uint32_t i = 0; i < ARRAY_SIZE(m->irq_bits); i++) {
-		/* INTMS masks the first 32 vectors; what is masked stays wanted until INTMC. */
-		uint64_t bits = m->irq_bits[i] & ~(i ? 0 : (uint64_t)m->intm);
-
-		m->irq_bits[i] &= ~bits;
-		for (; bits; bits &= bits - 1)
-			m->port->irq(m->port_ctx, i * 64 + (uint32_t)__builtin_ctzll(bits));
-	}
-}
-
-bool memq_busy(const struct memq *m)
-{
-	uint32_t used = 0;
-
-	for (uint32_t i = 0; i < m->num_active; i++)
-		used += m->active[i]->used;
-	return used > m->ctrlr.aer.num_waiting || m->state == MEMQ_DRAINING || m->state == MEMQ_FLUSHING;
 }
 
 int memq_init(struct memq *m, struct nvio_env *env, struct nvio_thread *thread, const struct tgt_subsystem *subsys,
@@ -243,6 +219,7 @@ int memq_init(struct memq *m, struct nvio_env *env, struct nvio_thread *thread, 
 	m->port_ctx = opts->port_ctx;
 	m->dma = opts->dma;
 	m->faults = opts->faults;
+	m->armed_word = m->port->armed_word ? m->port->armed_word(m->port_ctx) : &m->no_word;
 	m->burst = MEMQ_BURST;
 	m->halves = opts->host_beside;
 	list_init(&m->iov_wait);

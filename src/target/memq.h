@@ -36,6 +36,14 @@ struct memq_port_ops {
 	uint32_t *(*doorbell)(void *ctx, uint32_t index);       /* 2 * qid, + 1 for the completion queue */
 	void (*irq)(void *ctx, uint32_t vector);
 	void (*present)(void *ctx, bool present);
+	/*
+	 * Hosts that sleep until a queue has completions; the first NULL: there are none such, and no look is taken. A word that is
+	 * not 0 when one has armed since it was last cleared; what completion queue `qid` is waited at for (0: not; else 1 + the entry);
+	 * and how to wake that one.
+	 */
+	uint32_t *(*armed_word)(void *ctx);
+	uint32_t (*armed)(void *ctx, uint16_t qid);
+	void (*wake)(void *ctx, uint16_t qid);
 };
 
 /* The life of the controller as the registers show it; memq_state.c has the moves that are allowed. */
@@ -89,6 +97,8 @@ struct memq_req {
 #define MEMQ_CQ_HELD   (1u << 0) /* others wait for room already */
 #define MEMQ_CQ_SILENT (1u << 1) /* the fault plan: nothing is written any more */
 #define MEMQ_CQ_DEAD   (1u << 2) /* the controller stops: answers are dropped */
+#define MEMQ_CQ_DOZE   (1u << 3) /* memq_poll() rests, and is wanted again when a request ends */
+#define MEMQ_CQ_WAITED (1u << 4) /* a host sleeps until there is one */
 
 struct memq_cq {
 	struct nvio_cqe *ring;
@@ -134,6 +144,8 @@ struct memq_opts {
 	uint32_t ready_timeout_ms;
 	bool record_registers;
 	bool host_beside;         /* the host runs at the same time, on another OS thread */
+	void (*roused)(void *ctx); /* after memq_doze(): memq_poll() is wanted again */
+	void *roused_ctx;
 	struct tgt_ctrlr_opts ctrlr;
 };
 
@@ -148,6 +160,8 @@ struct memq {
 	uint32_t num_active;
 	uint32_t deleting;        /* submission queues that wait to be deleted */
 	bool irq_wanted;
+	bool dozes;               /* between memq_doze() and memq_rouse() */
+	uint32_t *armed_word;     /* port->armed_word(), or one that stays 0 */
 	const struct memq_port_ops *port;
 	void *port_ctx;
 	struct fault_plan *faults;
@@ -164,6 +178,8 @@ struct memq {
 	struct memq_sq *sq[MEMQ_MAX_IO_QUEUES + 1];
 	struct memq_cq *cq[MEMQ_MAX_IO_QUEUES + 1];
 	uint64_t irq_bits[DIV_ROUND_UP(MEMQ_MAX_VECTORS, 64)];
+	uint64_t wake_bits[DIV_ROUND_UP(MEMQ_MAX_IO_QUEUES + 1, 64)]; /* by queue: MEMQ_CQ_WAITED, and there is one now */
+	uint32_t no_word;         /* for armed_word */
 	struct iovec **chunks;    /* free ones */
 	struct iovec *chunk_mem;
 	uint32_t num_chunks, chunk_len;
@@ -187,9 +203,7 @@ struct memq {
 int memq_init(struct memq *m, struct nvio_env *env, struct nvio_thread *thread, const struct tgt_subsystem *subsys,
 	const struct memq_opts *opts);
 void memq_fini(struct memq *m);
-int memq_poll(void *memq);               /* a poller; returns the work done */
-void memq_irq_flush(struct memq *m);     /* raises what completions have asked for since */
-bool memq_busy(const struct memq *m);    /* commands are with the block layer or delayed */
+int memq_poll(void *memq);               /* a poller; returns the work done: 0 when another call would find nothing, either */
 void memq_run(struct memq_req *q);       /* executes it (again) */
 bool memq_strike(struct memq_req *q);    /* memq_fault.c: asks the plan; true when it took the command over */
 
@@ -225,6 +239,24 @@ static inline bool memq_is_gone(const struct memq *m)
 	return atomic_load_explicit(&m->gone, memory_order_acquire);
 }
 
+/* ---- memq_sleep.c: whoever polls may rest, and so may hosts ---- */
+void memq_flush_slowly(struct memq *m) COLD;
+void memq_doze(struct memq *m);          /* memq_poll() is going to rest: opts.roused is called once, when it is wanted again */
+void memq_rouse(struct memq *m) COLD;
+void memq_cq_waited(struct memq_cq *cq) COLD; /* it has a completion, and MEMQ_CQ_WAITED */
+
+/* Raises the interrupts that completions have asked for, and wakes hosts that sleep; at the end of each poll. */
+static ALWAYS_INLINE void memq_irq_flush(struct memq *m)
+{
+	/*
+	 * The completions must be written before the look whether a host sleeps, or one that falls asleep between them sleeps on. In the
+	 * processor the host's membarrier forbids it, so only the compiler is to be told.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(m->irq_wanted) || unlikely(__atomic_load_n(m->armed_word, __ATOMIC_RELAXED)))
+		memq_flush_slowly(m);
+}
+
 /* ---- memq_cq.c: completions ---- */
 void memq_complete(struct tgt_req *r);
 void memq_complete_slowly(struct memq_req *q) COLD;
@@ -256,7 +288,7 @@ void memq_map_free(struct memq *m, struct memq_req *q); /* gives the large iovec
 void memq_state_set(struct memq *m, enum memq_state to);
 void memq_csts_set(struct memq *m, uint32_t csts);
 void memq_drain(struct memq *m, uint32_t goal);
-void memq_drain_step(struct memq *m);
+bool memq_drain_step(struct memq *m);    /* whether the state has moved on */
 void memq_left(struct memq *m);          /* tells whoever asks memq_has_left() */
 void memq_fatal(struct tgt_ctrlr *c);
 void memq_enable(struct memq *m);

@@ -35,6 +35,8 @@ bool memq_cq_put(struct memq_cq *cq, struct memq_req *q, uint16_t cid, uint8_t p
 	if (memq_cq_full(cq))
 		return false;
 	memq_cq_write(cq, q->sq, q, cid, cq->phase ^ phase_flip);
+	if (cq->slow & MEMQ_CQ_WAITED)
+		memq_cq_waited(cq);
 	return true;
 }
 
@@ -53,7 +55,10 @@ void memq_release_rare(struct memq_req *q)
 
 void memq_release(struct memq_req *q)
 {
+	struct memq *m = q->sq->m;
+
 	memq_release_to(q->sq, q);
+	memq_rouse(m);
 }
 
 void memq_complete_slowly(struct memq_req *q)

@@ -176,6 +176,8 @@ static void finish(struct memq *m)
 	m->irq_wanted = false;
 	for (uint32_t i = 0; i < ARRAY_SIZE(m->irq_bits); i++)
 		m->irq_bits[i] = 0;
+	for (uint32_t i = 0; i < ARRAY_SIZE(m->wake_bits); i++)
+		m->wake_bits[i] = 0; /* whoever sleeps hears of the status */
 	if (goal & MEMQ_GOAL_GONE) {
 		/* Only now, when nothing touches the host's memory any more: it cannot wait for CSTS.RDY as in a reset. */
 		m->port->present(m->port_ctx, false);
@@ -216,6 +218,7 @@ static void flush_ended(struct nvio_op *op)
 	if (m->ctrlr.ns[m->flush_ns].flags & TGT_REMOVED)
 		tgt_attach_settle(&m->ctrlr.ns[m->flush_ns]);
 	m->flush_ns++;
+	memq_rouse(m);
 }
 
 /* Flushes one namespace after another; true when all have been. */
@@ -237,18 +240,19 @@ static bool flush_step(struct memq *m)
 	return !m->flush_busy;
 }
 
-void memq_drain_step(struct memq *m)
+bool memq_drain_step(struct memq *m)
 {
 	if (m->state == MEMQ_DRAINING) {
 		for (uint32_t i = 0; i < m->num_active; i++)
 			if (m->active[i]->used)
-				return;
+				return false;
 		if (m->goal & MEMQ_GOAL_SHUTDOWN) {
 			m->flush_ns = 0;
 			memq_state_set(m, MEMQ_FLUSHING);
 		}
 	}
 	if (m->state == MEMQ_FLUSHING && !flush_step(m))
-		return;
+		return false;
 	finish(m);
+	return true;
 }

@@ -11,10 +11,9 @@
 #include "bdev/bdev.h"
 #include "bdev/modules/modules.h"
 
-/* With what stands in the I/O of these, the base's own blocks are named; the library does a COPY by reading and writing. */
-#define OTHER_TYPES                                                                                                    \
-	(NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME_ADMIN) | \
-		NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET))
+/* Commands name the base's own blocks, and a reset is of all of it: not for one part among others. */
+#define OTHER_TYPES \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME) | NVIO_BDEV_CAN(NVIO_BDEV_IO_NVME_ADMIN) | NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET))
 
 struct split_group;
 

@@ -47,6 +47,11 @@ static uint32_t *loop_host_doorbell(struct nvio_ctrlr *c, uint32_t index)
 	return loop_doorbell(port_of(c), index);
 }
 
+static void loop_host_wake(struct nvio_ctrlr *c)
+{
+	loop_target_wake(port_of(c));
+}
+
 static int loop_host_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots, struct nvio_qpair **qp)
 {
 	const struct loop_hot *hot = loop_hot(port_of(c));
@@ -54,6 +59,8 @@ static int loop_host_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries,
 		.doorbell = loop_host_doorbell,
 		.kick = hot->kick,
 		.kick_ctx = hot->ctx,
+		.asleep = hot->kick ? NULL : loop_target_asleep(port_of(c)),
+		.wake = loop_host_wake,
 		.identity = true,
 	};
 
@@ -70,6 +77,47 @@ static void loop_host_admin_setup(struct nvio_ctrlr *c)
 	loop_host_write(c, NVIO_REG_ACQ, 8, mq->cq_iova);
 }
 
+/* ---- sleeping ---- */
+
+static int loop_host_sleep_open(struct nvio_ctrlr *c, uint16_t qid)
+{
+	return loop_bell_open(port_of(c), qid);
+}
+
+static void loop_host_sleep_close(struct nvio_ctrlr *c, uint16_t qid)
+{
+	loop_bell_close(port_of(c), qid);
+}
+
+static void loop_host_sleep_begin(struct nvio_ctrlr *c, uint16_t qid)
+{
+	loop_bell_silence(port_of(c), qid);
+}
+
+static int loop_host_sleep_arm(struct nvio_ctrlr *c, uint16_t qid, uint32_t head)
+{
+	return loop_bell_arm(port_of(c), qid, head) ? -1 : SLEEP_NAP_MS;
+}
+
+static int loop_host_sleep_rest(struct nvio_ctrlr *c, uint16_t qid, int *timeout_ms)
+{
+	return loop_bell_rest(port_of(c), qid, timeout_ms);
+}
+
+static void loop_host_sleep_end(struct nvio_ctrlr *c, uint16_t qid)
+{
+	loop_bell_strike(port_of(c), qid);
+}
+
+static const struct sleep_ops loop_sleep_ops = {
+	.open = loop_host_sleep_open,
+	.close = loop_host_sleep_close,
+	.begin = loop_host_sleep_begin,
+	.arm = loop_host_sleep_arm,
+	.rest = loop_host_sleep_rest,
+	.end = loop_host_sleep_end,
+};
+
 const struct ctrlr_ops pcie_loop_ops = {
 	.name = "loop",
 	.open = loop_host_open,
@@ -79,4 +127,5 @@ const struct ctrlr_ops pcie_loop_ops = {
 	.kick = loop_host_kick,
 	.qpair_create = loop_host_qpair,
 	.admin_setup = loop_host_admin_setup,
+	.sleep = &loop_sleep_ops,
 };

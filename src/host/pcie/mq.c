@@ -26,6 +26,23 @@ static ALWAYS_INLINE uint8_t *sqe_at_tail(struct mq *mq)
 	return mq->sq + (size_t)mq->sq_tail * sizeof(struct nvio_sqe);
 }
 
+static COLD void wake_device(struct mq *mq)
+{
+	mq->wake(mq->qp.ctrlr);
+}
+
+/* After each doorbell. */
+static ALWAYS_INLINE void look_asleep(struct mq *mq)
+{
+	/*
+	 * The doorbell's store must not come after this load, or a device that falls asleep between them sleeps on. In the processor its
+	 * membarrier forbids that, so only the compiler is to be told.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(__atomic_load_n(mq->asleep, __ATOMIC_RELAXED)))
+		wake_device(mq);
+}
+
 static ALWAYS_INLINE void sq_ring(struct mq *mq)
 {
 	uint32_t tail = mq->sq_tail;
@@ -36,6 +53,7 @@ static ALWAYS_INLINE void sq_ring(struct mq *mq)
 	__atomic_store_n(mq->sq_doorbell, NVIO_LE_SWAP(32, tail), __ATOMIC_RELEASE);
 	mq->sq_rung = tail;
 	mq->qp.stats.sq_doorbells++;
+	look_asleep(mq);
 }
 
 static ALWAYS_INLINE void sq_advance(struct mq *mq)
@@ -204,6 +222,7 @@ static ALWAYS_INLINE void cq_tell(struct mq *mq)
 	__atomic_store_n(mq->cq_doorbell, NVIO_LE_SWAP(32, mq->cq_head), __ATOMIC_RELEASE);
 	mq->cq_untold = 0;
 	mq->qp.stats.cq_doorbells++;
+	look_asleep(mq); /* it may hold completions back until there is room */
 }
 
 static int mq_reap(struct nvio_qpair *qp, uint32_t max)
@@ -235,21 +254,31 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 		head++;
 		if (unlikely(head == mq->cq_size)) {
 			head = 0;
-			mq->cq_phase ^= PHASE_BIT;
+			mq->cq_phase = ~dw3 & PHASE_BIT; /* the other one; dw3 is in a register anyway */
 		}
 		mq->cq_head = head;
 		/* Counted here and not at the end: a callback's own poll may tell the controller, and this must not do so again. */
 		mq->cq_untold++;
-		ended += qpair_complete(qp, dw3 & 0xffff, dw01, dw3 >> 17);
+		ended += qpair_complete(qp, (uint16_t)dw3, dw01, dw3 >> 17);
 		if (++seen == max)
 			break;
 	}
 	if (mq->cq_untold >= mq->cq_tell_at)
 		cq_tell(mq);
 	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */
-	if (mq->sq_tail != mq->sq_rung)
+	if (likely(mq->sq_tail != mq->sq_rung))
 		sq_ring(mq);
 	return ended;
+}
+
+static bool mq_peek(const struct nvio_qpair *qp, uint32_t *head)
+{
+	const struct mq *mq = (const struct mq *)(const void *)qp;
+	const uint8_t *cqe = mq->cq + (size_t)mq->cq_head * sizeof(struct nvio_cqe);
+	uint32_t dw3 = NVIO_LE_SWAP(32, __atomic_load_n((const uint32_t *)(const void *)(cqe + 12), __ATOMIC_RELAXED));
+
+	*head = mq->cq_head;
+	return !((dw3 ^ mq->cq_phase) & PHASE_BIT);
 }
 
 /* ---- set-up ---- */
@@ -308,6 +337,7 @@ static const struct qpair_ops mq_ops = {
 	.send = mq_send,
 	.kick = mq_kick,
 	.reap = mq_reap,
+	.peek = mq_peek,
 	.rewind = mq_rewind,
 	.create_cmd = mq_create_cmd,
 	.bounce_page = mq_bounce_page,
@@ -344,6 +374,8 @@ static void mq_size_cq(struct mq *mq, uint32_t entries, uint32_t mqes)
 	mq->cq_tell_at = keep;
 }
 
+static const uint32_t never_asleep;
+
 int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint32_t entries, uint32_t slots,
 	struct nvio_qpair **out)
 {
@@ -365,6 +397,8 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 	mq->identity = bar->identity;
 	mq->kick = bar->kick;
 	mq->kick_ctx = bar->kick_ctx;
+	mq->asleep = bar->asleep ? bar->asleep : &never_asleep;
+	mq->wake = bar->wake;
 
 	rc = -ENODEV;
 	mq->sq_doorbell = bar->doorbell(c, 2u * qid);

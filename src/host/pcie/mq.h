@@ -15,6 +15,12 @@ struct mq_bar {
 	/* Moves along a device that has no thread of its own; NULL otherwise. Fixed while the device is open. */
 	int (*kick)(void *ctx);
 	void *kick_ctx;
+	/*
+	 * A word that is not 0 while the device sleeps, and how to wake it then, after a doorbell was written; NULL: it hears doorbells by
+	 * itself. Fixed while the device is open.
+	 */
+	const uint32_t *asleep;
+	void (*wake)(struct nvio_ctrlr *c);
 	/* Device addresses are virtual addresses: any pointer is a buffer. */
 	bool identity;
 };
@@ -25,6 +31,7 @@ struct mq {
 	/* Submission. */
 	uint8_t *sq CACHE_ALIGNED;
 	uint32_t *sq_doorbell;
+	const uint32_t *asleep;    /* the device's, or a word that stays 0 */
 	uint32_t sq_tail, sq_rung; /* next entry to write; what the controller was told */
 	uint32_t sq_size;
 	bool identity;
@@ -45,6 +52,7 @@ struct mq {
 
 	uint64_t sq_iova, cq_iova;
 	struct nvio_env *env;
+	void (*wake)(struct nvio_ctrlr *c);
 };
 
 int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint32_t entries, uint32_t slots,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "loop/loop.h"
 
 #define SETTLE_NAP_NS (20 * NS_PER_US)
 
@@ -78,6 +79,13 @@ int nvio_drive_poll(struct nvio_drive *d)
 	return d->poll == NVIO_DRIVE_INLINE ? drive_kick(d) : 0;
 }
 
+/* From any thread: what was noted for it is to be seen, whether it sleeps or not. */
+static void attend(struct nvio_drive *d, uint32_t what)
+{
+	memq_attend(&d->memq, what);
+	loop_target_check(d->port);
+}
+
 /*
  * Waits until a removal or a return is through. An attached drive is moved by whoever polls its thread: on that thread we
  * poll it ourselves, from elsewhere it takes effect in its next poll.
@@ -109,7 +117,7 @@ int nvio_drive_remove(struct nvio_drive *d)
 		return fail(-EINVAL, "drive: remove: no drive (NULL)");
 	/* The return of a drive that was there may still be noted; it would undo this. */
 	atomic_fetch_and_explicit(&d->memq.attention, ~(uint32_t)MEMQ_ATT_INSERT, memory_order_relaxed);
-	memq_attend(&d->memq, MEMQ_ATT_REMOVE);
+	attend(d, MEMQ_ATT_REMOVE);
 	settle(d, true);
 	return 0;
 }
@@ -118,7 +126,7 @@ int nvio_drive_insert(struct nvio_drive *d)
 {
 	if (!d)
 		return fail(-EINVAL, "drive: insert: no drive (NULL)");
-	memq_attend(&d->memq, MEMQ_ATT_INSERT);
+	attend(d, MEMQ_ATT_INSERT);
 	settle(d, false);
 	return 0;
 }
@@ -149,6 +157,7 @@ void nvio_drive_get_stats(struct nvio_drive *d, struct nvio_drive_stats *stats)
 	stats->admin_commands = tgt_count_read(&s->admin_commands);
 	stats->io_commands = tgt_count_read(&s->io_commands);
 	stats->bad_doorbells = tgt_count_read(&s->bad_doorbells);
+	stats->sleeps = tgt_count_read(&d->sleeps);
 	stats->faults = atomic_load_explicit(&d->faults.struck, memory_order_relaxed);
 	if (d->memq.record)
 		stats->doorbell_writes = stats->sq_doorbells + stats->cq_doorbells + stats->bad_doorbells;

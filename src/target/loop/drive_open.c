@@ -100,6 +100,7 @@ static const struct loop_port_ops inline_ops = {
 	.kick = drive_kick,
 	.detached = drive_detached,
 	.quiet = drive_quiet,
+	.rest = drive_rest,
 };
 static const struct loop_port_ops thread_ops = { .detached = drive_detached, .quiet = drive_quiet };
 static const struct loop_port_ops attached_ops = {
@@ -132,6 +133,8 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 		.ready_timeout_ms = opts->ready_timeout_ms,
 		.record_registers = opts->record_registers,
 		.host_beside = opts->poll == NVIO_DRIVE_OS_THREAD,
+		.roused = drive_roused,
+		.roused_ctx = d,
 		.ctrlr.max_transfer = opts->mdts_bytes ? opts->mdts_bytes : TGT_NO_LIMIT,
 		.ctrlr.max_queues = opts->max_queues,
 	};
@@ -140,6 +143,9 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 	rc = loop_publish(d->env, d->name, port_ops(d->poll), d, TGT_LOOP_DOORBELLS, opts->doorbell_stride, &d->port);
 	if (rc)
 		return rc;
+	rc = drive_sleep_init(d);
+	if (rc)
+		goto port;
 	rc = make_bdevs(d, opts);
 	if (rc)
 		goto bdevs;
@@ -147,7 +153,11 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 	rc = memq_init(&d->memq, d->env, d->thread, &d->subsys, &mo);
 	if (rc)
 		goto bdevs;
-	rc = nvio_poller_register(d->thread, "drive", memq_poll, &d->memq, 0, &d->poller);
+	/* One that is moved by its host does not rest by itself. */
+	if (d->poll == NVIO_DRIVE_INLINE)
+		rc = nvio_poller_register(d->thread, "drive", memq_poll, &d->memq, 0, &d->poller);
+	else
+		rc = nvio_poller_register(d->thread, "drive", drive_poller, d, 0, &d->poller);
 	if (rc)
 		goto memq;
 	return 0;
@@ -155,6 +165,8 @@ memq:
 	memq_fini(&d->memq);
 bdevs:
 	delete_bdevs(d);
+	drive_sleep_fini(d);
+port:
 	loop_withdraw(d->port);
 	return rc;
 }
@@ -266,6 +278,7 @@ void drive_close_parts(struct nvio_drive *d)
 		nvio_thread_poll(d->thread, 0);
 		memq_poll(&d->memq); /* should we be called from a poller, the poll leaves ours alone */
 	}
+	drive_sleep_fini(d);
 	loop_withdraw(d->port);
 	nvio_poller_unregister(d->poller);
 	memq_fini(&d->memq);

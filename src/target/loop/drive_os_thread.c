@@ -1,49 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The drive that has an OS thread: it spins while there is work and a little beyond, then naps for longer and longer, so that
- * an idle drive costs next to nothing. Nothing wakes it but the end of the nap: doorbells are plain stores, as they should be.
+ * The drive that has an OS thread: it spins while there is work and a little beyond; then its poller rests (drive_sleep.c), and it
+ * sleeps until its nvio_thread has something to do.
  */
 #include "target/loop/drive.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fail.h"
+#include "loop/loop.h"
 #include <nvio/error.h>
 
-#define SPIN_NS       (200 * NS_PER_US)
-#define FIRST_NAP_NS  (20 * NS_PER_US)
-#define LONGEST_NAP_NS NS_PER_MS
-#define IDLE_POLLS    256u /* between looks at the clock while there is nothing to do */
-
-struct idle {
-	uint64_t since_ns; /* 0: busy */
-	uint64_t nap_ns;
-	uint32_t polls;
-};
-
-static void idle_more(struct idle *i)
+static void sleep_on_thread(struct nvio_drive *d)
 {
-	uint64_t now;
+	struct pollfd fds[2] = { { .fd = d->bell_fd, .events = POLLIN }, { .events = POLLIN } };
+	int ms = nvio_thread_timeout_ms(d->thread);
 
-	cpu_relax();
-	if (++i->polls % IDLE_POLLS && i->nap_ns == FIRST_NAP_NS)
-		return;
-	now = clock_monotonic_ns();
-	if (!i->since_ns) {
-		i->since_ns = now;
-	} else if (now - i->since_ns > SPIN_NS) {
-		sleep_ns(i->nap_ns);
-		i->nap_ns = MIN(i->nap_ns * 2, LONGEST_NAP_NS);
+	if (ms) {
+		fds[1].fd = nvio_thread_fd(d->thread);
+		poll(fds, 2, ms);
+	} else {
+		cpu_relax();
 	}
+	/* Whoever rings takes back that we sleep, which is seen without a system call, and may be seen before the bell is. */
+	if (fds[0].revents || !__atomic_load_n(loop_target_asleep(d->port), __ATOMIC_RELAXED))
+		drive_on_bell(d);
 }
 
 static void *run(void *arg)
 {
 	struct nvio_drive *d = arg;
-	struct idle idle = { .nap_ns = FIRST_NAP_NS };
 
 	if (env_bind_thread(d->env, d->core))
 		log_msg(&d->env->log, NVIO_LOG_WARN, "drive: %s: %s; it runs unbound", d->name, nvio_errmsg());
@@ -52,11 +42,12 @@ static void *run(void *arg)
 		int work = nvio_thread_poll(d->thread, 0);
 
 		memq_irq_flush(&d->memq);
-		if (work > 0 || memq_busy(&d->memq)) {
-			idle = (struct idle){ .nap_ns = FIRST_NAP_NS };
+		if (work > 0)
 			continue;
-		}
-		idle_more(&idle);
+		if (d->asleep)
+			sleep_on_thread(d);
+		else
+			cpu_relax();
 	}
 	return NULL;
 }
@@ -78,6 +69,10 @@ int drive_os_thread_start(struct nvio_drive *d)
 
 void drive_os_thread_stop(struct nvio_drive *d)
 {
+	static const uint64_t one = 1;
+
 	atomic_store_explicit(&d->stop, true, memory_order_release);
+	/* Whether it sleeps or is about to: once it watches the descriptor, it finds this. The counter is far from its end. */
+	(void)!write(d->bell_fd, &one, sizeof(one));
 	pthread_join(d->os_thread, NULL);
 }

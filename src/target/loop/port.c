@@ -6,6 +6,7 @@
 #include "target/loop/port.h"
 
 #include "loop/loop.h"
+#include <nvio/spec/regs.h>
 
 #define LOWEST_ADDR  0x10000ull           /* the kernel maps nothing below (vm.mmap_min_addr) */
 #define HIGHEST_ADDR 0x00ffffffffffffffull /* user space of 5-level page tables, and more than any other has */
@@ -26,6 +27,9 @@ static void port_reg_publish(void *ctx, uint32_t offset, uint32_t width, uint64_
 		loop_reg_publish64(ctx, offset, value);
 	else
 		loop_reg_publish32(ctx, offset, (uint32_t)value);
+	/* Hosts that sleep are told that the status has changed, as completions are not all that they wait for. */
+	if (offset == NVIO_REG_CSTS)
+		loop_bells_ring(ctx);
 }
 
 static uint32_t *port_doorbell(void *ctx, uint32_t index)
@@ -43,12 +47,30 @@ static void port_present(void *ctx, bool present)
 	loop_set_present(ctx, present);
 }
 
+static uint32_t *port_armed_word(void *ctx)
+{
+	return loop_bells_armed(ctx);
+}
+
+static uint32_t port_armed(void *ctx, uint16_t qid)
+{
+	return loop_bell_armed(ctx, qid);
+}
+
+static void port_wake(void *ctx, uint16_t qid)
+{
+	loop_bell_ring(ctx, qid);
+}
+
 const struct memq_port_ops tgt_loop_port_ops = {
 	.reg_next = port_reg_next,
 	.reg_publish = port_reg_publish,
 	.doorbell = port_doorbell,
 	.irq = port_irq,
 	.present = port_present,
+	.armed_word = port_armed_word,
+	.armed = port_armed,
+	.wake = port_wake,
 };
 
 static void *identity_map(void *ctx, uint64_t addr, uint64_t len, bool write)

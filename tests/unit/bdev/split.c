@@ -70,6 +70,11 @@ static void each_part_is_its_piece_of_the_base(void **state)
 	/* The last block belongs to nobody. */
 	assert_ok(do_read(&below, seen, 999 * BLOCK, BLOCK));
 	assert_true(all_bytes_are(seen, 0, BLOCK));
+	/* A copy stays in its part, both ends of it. */
+	assert_ok(nvio_await(nvio_bdev_copy(parts[2].desc, parts[2].ch, 332 * BLOCK, 5 * BLOCK, BLOCK, &op), &op));
+	assert_ok(do_read(&below, seen, (666 + 5) * BLOCK, BLOCK));
+	assert_true(all_bytes_are(seen, 3, BLOCK));
+	assert_int_equal(nvio_bdev_copy(parts[0].desc, parts[0].ch, 333 * BLOCK, 0, BLOCK, &op), -ERANGE);
 	/* All of one part, and no more. */
 	assert_ok(nvio_await(nvio_bdev_write_zeroes(parts[1].desc, parts[1].ch, 0, 333 * BLOCK, &op), &op));
 	assert_ok(do_read(&below, seen, 332 * BLOCK, BLOCK));

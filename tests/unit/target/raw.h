@@ -126,6 +126,7 @@ static inline void raw_queue_free(struct raw_queue *q)
 static inline void raw_doorbell(struct raw *r, uint32_t index, uint32_t value)
 {
 	__atomic_store_n(loop_doorbell(r->port, index), value, __ATOMIC_RELEASE);
+	loop_target_check(r->port);
 }
 
 /* Puts the command into the ring; returns the identifier it gave it. */
