@@ -23,6 +23,7 @@ static const struct {
 	{ "floor", { .kind = &load_floor, .what = "one" } },
 	{ "bdev-null", { .kind = &load_bdev, .what = "null" } },
 	{ "bdev-zeros", { .kind = &load_bdev, .what = "zeros" } },
+	{ "bdev-qos", { .kind = &load_bdev, .what = "qos" } },
 	{ "bdev-passthru", { .kind = &load_bdev, .what = "passthru" } },
 	{ "bdev-malloc", { .kind = &load_bdev, .what = "malloc" } },
 };

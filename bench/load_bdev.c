@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <nvio/bdev.h>
+#include <nvio/bdev_qos.h>
 #include <nvio/env.h>
 #include <nvio/mem.h>
 #include <nvio/thread.h>
@@ -139,6 +140,18 @@ static int create_passthru(struct nvio_env *env)
 	return nvio_bdev_passthru_create(env, &opts);
 }
 
+/* Limits of I/Os and of bytes that no machine reaches, filled up for longer than any run. */
+static int set_limits(struct bdev_load *l)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_bdev_qos qos;
+
+	nvio_bdev_qos_init(&qos);
+	qos.all_ios = (struct nvio_bdev_rate){ 1ull << 40, 1ull << 50 };
+	qos.all_bytes = (struct nvio_bdev_rate){ 1ull << 50, 1ull << 60 };
+	return nvio_await(nvio_bdev_set_qos(l->desc, l->ch, &qos, &op), &op);
+}
+
 static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 {
 	bool ram = !strcmp(opts->what, "malloc"), stacked = !strcmp(opts->what, "passthru");
@@ -156,6 +169,8 @@ static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 		rc = nvio_bdev_open(l->env, stacked ? "above" : "bench", NVIO_BDEV_WRITE, &l->desc);
 	if (!rc)
 		rc = nvio_bdev_channel(l->desc, &l->ch);
+	if (!rc && !strcmp(opts->what, "qos"))
+		rc = set_limits(l);
 	if (rc)
 		load_die(opts->what, rc);
 	l->memory = nvio_mem_alloc_zeroed(l->env, (size_t)opts->depth * LOAD_IO, LOAD_IO);

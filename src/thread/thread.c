@@ -339,6 +339,11 @@ int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), 
 	return rc;
 }
 
+void thread_send_note(struct nvio_thread *t, struct note *note)
+{
+	note_send(&t->msgs, note);
+}
+
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)
 {
 	struct thread_registry *r = env->threads;
