@@ -24,6 +24,8 @@ static const struct {
 	{ "bdev-null", { .kind = &load_bdev, .what = "null" } },
 	{ "bdev-zeros", { .kind = &load_bdev, .what = "zeros" } },
 	{ "bdev-passthru", { .kind = &load_bdev, .what = "passthru" } },
+	/* As "nvme", from above: the difference is the layer and the module. */
+	{ "bdev-nvme", { .kind = &load_bdev, .what = "nvme" } },
 	{ "bdev-malloc", { .kind = &load_bdev, .what = "malloc" } },
 };
 

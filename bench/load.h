@@ -50,7 +50,7 @@ struct load_kind {
 };
 
 extern const struct load_kind load_nvme;  /* the driver over a software drive; what: the drive's short form */
-extern const struct load_kind load_bdev;  /* what: "null" (untouched reads), "passthru" (over it), "zeros", "malloc" */
+extern const struct load_kind load_bdev;  /* what: "null" (untouched reads), "passthru" (over it), "zeros", "malloc", "nvme" */
 extern const struct load_kind load_floor; /* what: "one" thread or "two" */
 extern const struct load_kind load_copy;  /* what: "memcpy", "memcpy-large" (pages) or "memset" */
 

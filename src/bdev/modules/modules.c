@@ -11,6 +11,7 @@ const struct nvio_bdev_module *const bdev_builtin_modules[] = {
 	&delay_module,
 	&error_module,
 	&split_module,
+	&nvme_module,
 	NULL,
 };
 
@@ -24,5 +25,6 @@ const struct bdev_form *const bdev_forms[] = {
 	&delay_form,
 	&error_form,
 	&split_form,
+	&nvme_form,
 	NULL,
 };
