@@ -12,6 +12,7 @@ const struct nvio_bdev_module *const bdev_builtin_modules[] = {
 	&error_module,
 	&split_module,
 	&nvme_module,
+	&crypto_module,
 	NULL,
 };
 
@@ -26,5 +27,6 @@ const struct bdev_form *const bdev_forms[] = {
 	&error_form,
 	&split_form,
 	&nvme_form,
+	&crypto_form,
 	NULL,
 };

@@ -14,6 +14,7 @@ extern const struct nvio_bdev_module delay_module;
 extern const struct nvio_bdev_module error_module;
 extern const struct nvio_bdev_module split_module;
 extern const struct nvio_bdev_module nvme_module;
+extern const struct nvio_bdev_module crypto_module;
 
 /* forms.c, forms_error.c */
 extern const struct bdev_form malloc_form;
@@ -25,8 +26,9 @@ extern const struct bdev_form delay_form;
 extern const struct bdev_form error_form;
 extern const struct bdev_form split_form;
 
-/* nvme_form.c */
+/* nvme_form.c, crypto_form.c */
 extern const struct bdev_form nvme_form;
+extern const struct bdev_form crypto_form;
 
 /* error_plan.c: 0, or -EINVAL in words. */
 int error_inject_check(const struct nvio_bdev_error_inject *inject);
