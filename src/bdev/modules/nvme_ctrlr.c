@@ -72,6 +72,7 @@ static void begin_close(struct nvme_ctrlr *nc)
 	atomic_store(&nc->state, NVME_CLOSING);
 	atomic_fetch_add(&nc->refs, 1);
 	nvio_channel_put(nc->pin);
+	nc->pin = NULL;
 }
 
 static void begin_leave(struct nvme_ctrlr *nc)
@@ -104,6 +105,8 @@ static void close_now(struct nvme_ctrlr *nc)
 		nvme_forget(list_entry(nc->devices.next, struct nvme_bdev, link));
 	end_op(nc, &nc->attach_op, -ECANCELED);
 	end_op(nc, &nc->detach_op, -ECANCELED);
+	if (nc->pin)
+		nvio_channel_put(nc->pin);
 	nvme_ctrlr_put(nc);
 }
 
