@@ -25,6 +25,8 @@ static const struct {
 	{ "bdev-zeros", { .kind = &load_bdev, .what = "zeros" } },
 	{ "bdev-qos", { .kind = &load_bdev, .what = "qos" } },
 	{ "bdev-passthru", { .kind = &load_bdev, .what = "passthru" } },
+	/* As "nvme", from above: the difference is the layer and the module. */
+	{ "bdev-nvme", { .kind = &load_bdev, .what = "nvme" } },
 	{ "bdev-malloc", { .kind = &load_bdev, .what = "malloc" } },
 };
 

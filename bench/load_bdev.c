@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <nvio/bdev.h>
+#include <nvio/bdev_nvme.h>
 #include <nvio/bdev_qos.h>
 #include <nvio/env.h>
 #include <nvio/mem.h>
@@ -152,9 +153,40 @@ static int set_limits(struct bdev_load *l)
 	return nvio_await(nvio_bdev_set_qos(l->desc, l->ch, &qos, &op), &op);
 }
 
+static int attach_nvme(struct nvio_env *env)
+{
+	struct nvio_bdev_nvme_opts opts;
+	struct nvio_op op = NVIO_OP(NULL);
+
+	nvio_bdev_nvme_opts_init(&opts);
+	opts.name = "bench";
+	opts.trid = "loop:null:1G?untouched=1";
+	return nvio_await(nvio_bdev_nvme_attach(env, &opts, &op), &op);
+}
+
+/* The device that is asked for, and its name. */
+static int create(struct nvio_env *env, const char *what, const char **name)
+{
+	int rc;
+
+	*name = "bench";
+	if (!strcmp(what, "malloc"))
+		return create_malloc(env);
+	if (!strcmp(what, "nvme")) {
+		*name = "benchn1";
+		return attach_nvme(env);
+	}
+	rc = create_null(env, strcmp(what, "zeros"));
+	if (rc || strcmp(what, "passthru"))
+		return rc;
+	*name = "above";
+	return create_passthru(env);
+}
+
 static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 {
-	bool ram = !strcmp(opts->what, "malloc"), stacked = !strcmp(opts->what, "passthru");
+	bool ram = !strcmp(opts->what, "malloc");
+	const char *name = NULL;
 	int rc = nvio_env_open(NULL, &l->env);
 
 	if (!rc)
@@ -162,11 +194,9 @@ static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 	if (!rc)
 		rc = nvio_thread_attach(l->thread);
 	if (!rc)
-		rc = ram ? create_malloc(l->env) : create_null(l->env, strcmp(opts->what, "zeros"));
-	if (!rc && stacked)
-		rc = create_passthru(l->env);
+		rc = create(l->env, opts->what, &name);
 	if (!rc)
-		rc = nvio_bdev_open(l->env, stacked ? "above" : "bench", NVIO_BDEV_WRITE, &l->desc);
+		rc = nvio_bdev_open(l->env, name, NVIO_BDEV_WRITE, &l->desc);
 	if (!rc)
 		rc = nvio_bdev_channel(l->desc, &l->ch);
 	if (!rc && !strcmp(opts->what, "qos"))
