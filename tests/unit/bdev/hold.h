@@ -19,6 +19,7 @@ struct hold;
 
 struct hold_channel {
 	struct hold *h;
+	struct nvio_thread *thread;
 	struct nvio_bdev_io *io[HOLD_MAX];
 	unsigned count;
 };
@@ -67,11 +68,12 @@ static MAYBE_UNUSED int hold_submit(void *device, void *channel, struct nvio_bde
 	return 0;
 }
 
-/* The oldest ones end; returns how many. */
+/* The oldest ones end, on the channel's thread; returns how many. */
 static MAYBE_UNUSED unsigned hold_let_go(struct hold_channel *c, unsigned count)
 {
 	unsigned n;
 
+	assert_ok(nvio_thread_attach(c->thread));
 	for (n = 0; n < count && c->count; n++) {
 		struct nvio_bdev_io *io = c->io[0];
 
@@ -79,6 +81,7 @@ static MAYBE_UNUSED unsigned hold_let_go(struct hold_channel *c, unsigned count)
 		hold_execute(c->h, io);
 	}
 	nvio_bdev_channel_ready(c);
+	assert_ok(nvio_thread_detach(c->thread));
 	return n;
 }
 
@@ -88,6 +91,7 @@ static MAYBE_UNUSED int hold_channel_create(void *device, void *channel, struct 
 	struct hold *h = device;
 
 	c->h = h;
+	c->thread = thread;
 	if (h->channel_count < ARRAY_SIZE(h->channels))
 		h->channels[h->channel_count++] = c;
 	return 0;
@@ -95,7 +99,10 @@ static MAYBE_UNUSED int hold_channel_create(void *device, void *channel, struct 
 
 static MAYBE_UNUSED void hold_channel_destroy(void *device, void *channel)
 {
-	hold_let_go(channel, HOLD_MAX);
+	struct hold_channel *c = channel;
+
+	while (c->count)
+		hold_execute(c->h, c->io[--c->count]);
 }
 
 static MAYBE_UNUSED void hold_abort(void *device, void *channel)
