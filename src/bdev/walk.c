@@ -100,7 +100,9 @@ static int set_out(struct bdev_walk *walk)
 	walk->walk_op.arg = walk;
 	walk->walk_op.timeout_us = walk->op->timeout_us;
 	rc = nvio_channel_for_each(bdev->env, bdev, arrive, walk, &walk->walk_op);
-	return rc == -ENOENT ? fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name) : rc;
+	return rc == -ENOENT ? fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it",
+				       bdev->name)
+			     : rc;
 }
 
 int bdev_walk_again(struct bdev_walk *walk, int (*take)(struct bdev_walk *walk, struct bdev_channel *ch))
@@ -126,9 +128,11 @@ static int attach(struct bdev_walk *walk)
 	struct nvio_bdev *bdev = walk->bdev;
 
 	if (atomic_load(&bdev->removed))
-		return fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name);
+		return fail(
+			-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name);
 	if (bdev->walk_bits == UINT64_MAX)
-		return fail(-EBUSY, "bdev: statistics: %s: %d calls are under way; wait for them", bdev->name, BDEV_WALKS);
+		return fail(-EBUSY, "bdev: statistics: %s: %d calls are under way; wait for them", bdev->name,
+			BDEV_WALKS);
 	walk->bit = ~bdev->walk_bits & (bdev->walk_bits + 1);
 	bdev->walk_bits |= walk->bit;
 	list_for_each (l, &bdev->channels)
@@ -143,9 +147,11 @@ static int check(const struct nvio_bdev_desc *desc, const char *what, const stru
 	if (!desc || !op)
 		return fail(-EINVAL, "bdev: %s: %s is NULL", what, desc ? "the op" : "the descriptor");
 	if (op->flags)
-		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what, desc->bdev->name, op->flags);
+		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what,
+			desc->bdev->name, op->flags);
 	if (!thread_current())
-		return fail(-EINVAL, "bdev: %s: %s: no nvio_thread is current here; attach to one", what, desc->bdev->name);
+		return fail(-EINVAL, "bdev: %s: %s: no nvio_thread is current here; attach to one", what,
+			desc->bdev->name);
 	return 0;
 }
 

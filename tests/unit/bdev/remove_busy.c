@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Removal and resizing under load: eight OS threads do I/O of all kinds, each on its own channel, while the device shrinks, grows and goes.
- * What is not -ENODEV or -ERANGE works, and nothing hangs. B1; meant for ThreadSanitizer, too, so it is a device that keeps nothing: two
- * threads that write one block of RAM at once are the application's own affair.
+ * Removal and resizing under load: eight OS threads do I/O of all kinds, each on its own channel, while the
+ * device shrinks, grows and goes. What is not -ENODEV or -ERANGE works, and nothing hangs. B1; meant for
+ * ThreadSanitizer, too, so it is a device that keeps nothing: two threads that write one block of RAM at once
+ * are the application's own affair.
  */
 #include "support.h"
 
@@ -60,7 +61,9 @@ static int submit(struct worker *w, unsigned i)
 	case 0: return nvio_bdev_write(d->desc, d->ch, buf, offset, len, op);
 	case 1: return nvio_bdev_compare(d->desc, d->ch, buf, offset, len, op);
 	case 2: return nvio_bdev_write_zeroes(d->desc, d->ch, offset, len, op);
-	case 3: return nvio_bdev_copy(d->desc, d->ch, offset / 2, BLOCKS / 2 * BLOCK + offset / 2 + len, len, op);
+	case 3:
+		return nvio_bdev_copy(
+			d->desc, d->ch, offset / 2, BLOCKS / 2 * BLOCK + offset / 2 + len, len, op);
 	case 4: return nvio_bdev_compare_and_write(d->desc, d->ch, buf, buf2, offset, len, op);
 	case 5: return nvio_bdev_flush(d->desc, d->ch, op);
 	default: return nvio_bdev_read(d->desc, d->ch, buf, offset, len, op);
@@ -118,7 +121,8 @@ static void *work(void *arg)
 	atomic_fetch_add(&load->running, 1);
 	run(w);
 	nvio_channel_put(w->d.ch);
-	good = !nvio_bdev_close(w->d.desc) && !nvio_thread_detach(w->thread) && !nvio_thread_destroy(w->thread) && !w->bad;
+	good = !nvio_bdev_close(w->d.desc) && !nvio_thread_detach(w->thread) &&
+	       !nvio_thread_destroy(w->thread) && !w->bad;
 	free(w);
 	return good ? NULL : arg;
 }
