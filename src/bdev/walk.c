@@ -75,13 +75,33 @@ static void detach(struct bdev_walk *walk)
 	bdev_unpin(walk->bdev);
 }
 
+static int set_out(struct bdev_walk *walk);
+
+/* A channel that was put is passed by, and may not have come to its end yet: that is where it would tell. */
+static bool has_missed(const struct bdev_walk *walk)
+{
+	struct bdev_registry *reg = walk->bdev->env->bdevs;
+	bool missed = false;
+
+	pthread_mutex_lock(&reg->lock);
+	list_for_each (l, &walk->bdev->channels)
+		missed |= !(list_entry(l, struct bdev_channel, link)->walked & walk->bit);
+	pthread_mutex_unlock(&reg->lock);
+	return missed;
+}
+
 static void walked(struct nvio_op *walk_op)
 {
 	struct bdev_walk *walk = walk_op->arg;
-	int status = close_walk(walk);
+	int status = walk_op->status;
 
-	if (walk_op->status)
-		status = walk_op->status;
+	if (!status && has_missed(walk)) {
+		status = set_out(walk);
+		if (!status)
+			return;
+	}
+	if (close_walk(walk) && !status)
+		status = walk->status;
 	if (walk->finish)
 		status = walk->finish(walk, status);
 	if (status == -EINPROGRESS)
