@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two block-device modules made outside of the library, with its public headers alone: `shelf` keeps its blocks in RAM, `mask` stands on
- * another device and stores everything XORed with a byte. docs/bdev-modules.md explains them line by line.
+ * Two block-device modules made outside of the library, with its public headers alone: `shelf` keeps its
+ * blocks in RAM, `mask` stands on another device and stores everything XORed with a byte.
+ * docs/bdev-modules.md explains them line by line.
  *
  *     my_module
  */
@@ -271,14 +272,14 @@ free_device:
 
 /* ---- and what an application does with them ---- */
 
-#define STEP(call)                                                                                                     \
-	do {                                                                                                           \
-		int rc = (call);                                                                                       \
-                                                                                                                       \
-		if (rc) {                                                                                              \
-			fprintf(stderr, "%s: %s (%s)\n", #call, nvio_errno_name(rc), nvio_errmsg());                   \
-			exit(1);                                                                                       \
-		}                                                                                                      \
+#define STEP(call)                                                                                           \
+	do {                                                                                                 \
+		int rc = (call);                                                                             \
+                                                                                                             \
+		if (rc) {                                                                                    \
+			fprintf(stderr, "%s: %s (%s)\n", #call, nvio_errno_name(rc), nvio_errmsg());         \
+			exit(1);                                                                             \
+		}                                                                                            \
 	} while (0)
 
 #define BYTES (1u << 20)

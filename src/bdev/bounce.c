@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Data that goes through the layer's own memory: where the caller's cannot be used, or what is there must be looked at. */
+/* Data that goes through the layer's own memory: where the caller's cannot be used, or what is there must be
+ * looked at. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -67,6 +67,7 @@ static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
 		bdev->slots_used[slot / 64] |= 1ull << slot % 64;
 		ch->slot = slot;
 		ch->count_at = offsetof(struct nvio_bdev_desc, shares) + slot * sizeof(struct bdev_share);
+		ch->walked = UINT64_MAX; /* those under way need not come here */
 		list_push_back(&bdev->channels, &ch->link);
 	}
 	pthread_mutex_unlock(&reg->lock);

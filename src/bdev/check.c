@@ -36,9 +36,10 @@ static _Noreturn void module_at_fault(const struct nvio_bdev_io *io, const char 
 {
 	const struct bdev_channel *ch = io->channel;
 
-	fprintf(stderr, "nvio: bdev: module %s: device %s: a %s %s; channel of thread \"%s\", called on \"%s\"\n",
-		ch->bdev->module->name, ch->bdev->name, bdev_type_name(io->type), what, nvio_thread_name(ch->thread),
-		current_name());
+	fprintf(stderr,
+		"nvio: bdev: module %s: device %s: a %s %s; channel of thread \"%s\", called on \"%s\"\n",
+		ch->bdev->module->name, ch->bdev->name, bdev_type_name(io->type), what,
+		nvio_thread_name(ch->thread), current_name());
 	abort();
 }
 
@@ -66,9 +67,11 @@ void bdev_check_ended(const struct bdev_channel *ch)
 		return;
 	for (unsigned i = 0; i < NVIO_BDEV_IO_TYPES && len < sizeof(types); i++)
 		if (ch->open[i])
-			len += (size_t)snprintf(types + len, sizeof(types) - len, "%s%" PRIu32 " %s", len ? ", " : ": ",
-				ch->open[i], bdev_type_name(i));
-	fprintf(stderr, "nvio: bdev: module %s: device %s: %" PRIu64 " I/Os were never completed%s; channel of thread \"%s\"\n",
+			len += (size_t)snprintf(types + len, sizeof(types) - len, "%s%" PRIu32 " %s",
+				len ? ", " : ": ", ch->open[i], bdev_type_name(i));
+	fprintf(stderr,
+		"nvio: bdev: module %s: device %s: %" PRIu64
+		" I/Os were never completed%s; channel of thread \"%s\"\n",
 		ch->bdev->module->name, ch->bdev->name, count, types, nvio_thread_name(ch->thread));
 	abort();
 }
@@ -138,10 +141,12 @@ static void place_str(void *address, char *text, size_t size)
 	if (!dladdr(address, &info) || !info.dli_fname)
 		snprintf(text, size, "%p", address);
 	else if (info.dli_sname)
-		snprintf(text, size, "%s+%#zx (%s+%#zx)", info.dli_sname, (size_t)((char *)address - (char *)info.dli_saddr),
-			info.dli_fname, (size_t)((char *)address - (char *)info.dli_fbase));
+		snprintf(text, size, "%s+%#zx (%s+%#zx)", info.dli_sname,
+			(size_t)((char *)address - (char *)info.dli_saddr), info.dli_fname,
+			(size_t)((char *)address - (char *)info.dli_fbase));
 	else
-		snprintf(text, size, "%s+%#zx", info.dli_fname, (size_t)((char *)address - (char *)info.dli_fbase));
+		snprintf(text, size, "%s+%#zx", info.dli_fname,
+			(size_t)((char *)address - (char *)info.dli_fbase));
 }
 
 void bdev_report_leak(const struct nvio_bdev *bdev, const struct nvio_bdev_desc *desc)
@@ -151,6 +156,6 @@ void bdev_report_leak(const struct nvio_bdev *bdev, const struct nvio_bdev_desc 
 	if (desc->opened_at)
 		place_str(desc->opened_at, place, sizeof(place));
 	log_msg(&bdev->env->log, NVIO_LOG_WARN,
-		"bdev: the environment closes, and %s is still open: by thread \"%s\", at %s; it is closed now", bdev->name,
-		desc->opener, place);
+		"bdev: the environment closes, and %s is still open: by thread \"%s\", at %s; it is closed now",
+		bdev->name, desc->opener, place);
 }

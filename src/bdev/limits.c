@@ -2,8 +2,9 @@
 /* What a module can take at once: whether an I/O is that, and portions of one that is not. */
 #include "bdev/piece.h"
 
-#define LIMITED                                                                                                        \
-	(NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE))
+#define LIMITED                                                                                              \
+	(NVIO_BDEV_CAN(NVIO_BDEV_IO_READ) | NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE) |                              \
+		NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE))
 
 /* Addresses, and the lengths of all but the last. */
 static bool iov_aligned(const struct iovec *iov, uint64_t left, uintptr_t mask)
@@ -46,8 +47,8 @@ static int count_iov(const struct iovec *iov, uint64_t len)
 	return n;
 }
 
-uint64_t bdev_piece_gather(const struct nvio_bdev *bdev, const struct bdev_pieces *pieces, const struct iovec *iov,
-	struct bdev_piece *piece, uint64_t limit)
+uint64_t bdev_piece_gather(const struct nvio_bdev *bdev, const struct bdev_pieces *pieces,
+	const struct iovec *iov, struct bdev_piece *piece, uint64_t limit)
 {
 	uint32_t most = MIN(bdev->max_iovcnt, (uint32_t)BDEV_PIECE_IOVCNT), n = 0;
 	uint64_t skip = pieces->skip, len = 0;

@@ -77,7 +77,8 @@ static void grow(struct bdev_names *names)
 	*names = more;
 }
 
-void bdev_names_add(struct bdev_names *names, struct bdev_name *name, struct nvio_bdev *bdev, const void *key, bool is_uuid)
+void bdev_names_add(struct bdev_names *names, struct bdev_name *name, struct nvio_bdev *bdev, const void *key,
+	bool is_uuid)
 {
 	if (names->count >= 1u << names->bits)
 		grow(names);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is watched on request: a histogram of latencies for each type, and the queue depth from time to time. */
+/* What is watched on request: a histogram of latencies for each type, and the queue depth from time to time.
+ */
 #include "base/alloc.h"
 #include "bdev/stat.h"
 
@@ -27,13 +28,16 @@ static void stop_histograms(struct bdev_channel *ch)
 
 static uint64_t to_ns(const struct bdev_registry *reg, uint64_t ticks)
 {
-	return (uint64_t)(((unsigned __int128)ticks * atomic_load_explicit(&reg->ns_per_tick, memory_order_relaxed)) >> 32);
+	return (uint64_t)(((unsigned __int128)ticks *
+				  atomic_load_explicit(&reg->ns_per_tick, memory_order_relaxed)) >>
+			  32);
 }
 
 void bdev_histogram_count(struct bdev_channel *ch, const struct nvio_bdev_io *io)
 {
 	if (ch->histograms)
-		nvio_histogram_add(&ch->histograms[io->type], to_ns(ch->bdev->env->bdevs, cycles() - io->begun));
+		nvio_histogram_add(
+			&ch->histograms[io->type], to_ns(ch->bdev->env->bdevs, cycles() - io->begun));
 }
 
 void bdev_histograms_leave(struct bdev_channel *ch)
@@ -152,8 +156,8 @@ int nvio_bdev_set_histograms(struct nvio_bdev_desc *desc, bool on, struct nvio_o
 		return fail(-EINVAL, "bdev: histograms: the descriptor is NULL");
 	if (!on)
 		return bdev_walk_start(desc, "histograms", &walk, forget_past, op);
-	atomic_store_explicit(
-		&desc->reg->ns_per_tick, (uint64_t)(bdev_ns_per_tick(desc->reg) * 4294967296.0), memory_order_relaxed);
+	atomic_store_explicit(&desc->reg->ns_per_tick, (uint64_t)(bdev_ns_per_tick(desc->reg) * 4294967296.0),
+		memory_order_relaxed);
 	walk.out = histograms_alloc();
 	if (!walk.out)
 		return fail(-ENOMEM, "bdev: histograms: %s: no memory", desc->bdev->name);
@@ -175,8 +179,8 @@ static void begin_histogram(struct bdev_walk *walk)
 		nvio_histogram_merge(walk->out, &walk->bdev->past_histograms[walk->value]);
 }
 
-int nvio_bdev_get_histogram(struct nvio_bdev_desc *desc, enum nvio_bdev_io_type type, struct nvio_histogram *histogram,
-	struct nvio_op *op)
+int nvio_bdev_get_histogram(struct nvio_bdev_desc *desc, enum nvio_bdev_io_type type,
+	struct nvio_histogram *histogram, struct nvio_op *op)
 {
 	const struct bdev_walk walk = { .take = take_histogram, .out = histogram, .value = (uint64_t)type };
 	bool there;
@@ -184,12 +188,14 @@ int nvio_bdev_get_histogram(struct nvio_bdev_desc *desc, enum nvio_bdev_io_type 
 	if (!desc || !histogram)
 		return fail(-EINVAL, "bdev: histogram: %s is NULL", desc ? "the result" : "the descriptor");
 	if ((unsigned)type >= NVIO_BDEV_IO_TYPES)
-		return fail(-EINVAL, "bdev: histogram: %s: there is no I/O type %d", desc->bdev->name, (int)type);
+		return fail(
+			-EINVAL, "bdev: histogram: %s: there is no I/O type %d", desc->bdev->name, (int)type);
 	pthread_mutex_lock(&desc->reg->lock);
 	there = desc->bdev->past_histograms;
 	pthread_mutex_unlock(&desc->reg->lock);
 	if (!there)
-		return fail(-ENOENT, "bdev: histogram: %s has none; call nvio_bdev_set_histograms() first", desc->bdev->name);
+		return fail(-ENOENT, "bdev: histogram: %s has none; call nvio_bdev_set_histograms() first",
+			desc->bdev->name);
 	return bdev_walk_start(desc, "histogram", &walk, begin_histogram, op);
 }
 

@@ -220,7 +220,7 @@ void bdev_pieces_restart(struct nvio_bdev_io *io, enum bdev_pieces_kind kind)
 {
 	struct bdev_channel *ch = io->channel;
 
-	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind };
+	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind, .swap = bdev_pieces_of(io)->swap };
 	io->state |= BDEV_IO_UNISSUED;
 	op_queue_push(&ch->unissued, bdev_io_op(io));
 	if (io->state & BDEV_IO_DEADLINE)

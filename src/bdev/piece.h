@@ -34,6 +34,7 @@ struct bdev_pieces {
 	int32_t status; /* the first error */
 	uint32_t in_flight;
 	uint8_t kind; /* enum bdev_pieces_kind */
+	struct bdev_swap *swap; /* of a compare and write: its lock. nvio_bdev_io.context is that of a module above */
 };
 
 nvio_static_assert(sizeof(struct bdev_pieces) <= sizeof(((struct nvio_bdev_io *)0)->module), "it needs no memory of its own");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Asking each channel of a device something, on its own thread, and losing nothing of those that end meanwhile. A channel that ends
- * leaves what it has counted to the device, under the registry lock, and first to each walk that has not been to it.
+ * Asking each channel of a device something, on its own thread, and losing nothing of those that end
+ * meanwhile. A channel that ends leaves what it has counted to the device, under the registry lock, and first
+ * to each walk that has not been to it.
  */
 #ifndef BDEV_STAT_H
 #define BDEV_STAT_H
@@ -12,13 +13,14 @@
 #define BDEV_WALKS 64 /* at once per device: bits of bdev_channel.walked */
 
 struct bdev_walk {
-	struct list link; /* registry lock; in bdev.walks */
-	uint64_t bit;	  /* immutable */
-	struct nvio_bdev *bdev;	  /* immutable; pinned */
+	struct list link;	    /* registry lock; in bdev.walks */
+	uint64_t bit;		    /* immutable */
+	struct nvio_bdev *bdev;	    /* immutable; pinned */
 	struct nvio_thread *thread; /* immutable; where both ops are */
 	/* Has a channel give, or take, what it is about. The channel's thread, registry lock. 0 or -errno. */
 	int (*take)(struct bdev_walk *walk, struct bdev_channel *ch);
-	/* NULL, or the last step, on `thread`; its value is the op's status. -EINPROGRESS: it has set out again. */
+	/* NULL, or the last step, on `thread`; its value is the op's status. -EINPROGRESS: it has set out
+	 * again. */
 	int (*finish)(struct bdev_walk *walk, int status);
 	/* NULL, or what takes back `begin` when it could not set out. Registry lock. */
 	void (*undo)(struct bdev_walk *walk);
@@ -43,8 +45,9 @@ struct bdev_sum {
 };
 
 /*
- * Sets out with what `walk` says (take, finish, sum, out, value), a copy of which is made. `begin` runs once under the registry lock
- * before, and may be NULL. 0, or what nvio_bdev_get_stats() answers; on an error `sum`, and `out` if owned, are freed, too.
+ * Sets out with what `walk` says (take, finish, sum, out, value), a copy of which is made. `begin` runs once
+ * under the registry lock before, and may be NULL. 0, or what nvio_bdev_get_stats() answers; on an error
+ * `sum`, and `out` if owned, are freed, too.
  */
 int bdev_walk_start(struct nvio_bdev_desc *desc, const char *what, const struct bdev_walk *walk,
 	void (*begin)(struct bdev_walk *walk), struct nvio_op *op);

@@ -31,7 +31,7 @@ static void granted(struct bdev_lock *lock, int status)
 		return;
 	}
 	io->state |= BDEV_IO_SWAPPING;
-	io->context = s;
+	bdev_pieces_of(io)->swap = s;
 	bdev_pieces_begin(io, BDEV_PIECES_COMPARE);
 }
 
@@ -67,7 +67,7 @@ void bdev_swap_begin(struct nvio_bdev_io *io)
 
 void bdev_swap_end(struct nvio_bdev_io *io)
 {
-	struct bdev_swap *s = io->context;
+	struct bdev_swap *s = bdev_pieces_of(io)->swap;
 
 	io->state &= ~BDEV_IO_SWAPPING;
 	bdev_unlock(&s->lock);

@@ -75,13 +75,33 @@ static void detach(struct bdev_walk *walk)
 	bdev_unpin(walk->bdev);
 }
 
+static int set_out(struct bdev_walk *walk);
+
+/* A channel that was put is passed by, and may not have come to its end yet: that is where it would tell. */
+static bool has_missed(const struct bdev_walk *walk)
+{
+	struct bdev_registry *reg = walk->bdev->env->bdevs;
+	bool missed = false;
+
+	pthread_mutex_lock(&reg->lock);
+	list_for_each (l, &walk->bdev->channels)
+		missed |= !(list_entry(l, struct bdev_channel, link)->walked & walk->bit);
+	pthread_mutex_unlock(&reg->lock);
+	return missed;
+}
+
 static void walked(struct nvio_op *walk_op)
 {
 	struct bdev_walk *walk = walk_op->arg;
-	int status = close_walk(walk);
+	int status = walk_op->status;
 
-	if (walk_op->status)
-		status = walk_op->status;
+	if (!status && has_missed(walk)) {
+		status = set_out(walk);
+		if (!status)
+			return;
+	}
+	if (close_walk(walk) && !status)
+		status = walk->status;
 	if (walk->finish)
 		status = walk->finish(walk, status);
 	if (status == -EINPROGRESS)
@@ -100,7 +120,9 @@ static int set_out(struct bdev_walk *walk)
 	walk->walk_op.arg = walk;
 	walk->walk_op.timeout_us = walk->op->timeout_us;
 	rc = nvio_channel_for_each(bdev->env, bdev, arrive, walk, &walk->walk_op);
-	return rc == -ENOENT ? fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name) : rc;
+	return rc == -ENOENT ? fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it",
+				       bdev->name)
+			     : rc;
 }
 
 int bdev_walk_again(struct bdev_walk *walk, int (*take)(struct bdev_walk *walk, struct bdev_channel *ch))
@@ -126,9 +148,11 @@ static int attach(struct bdev_walk *walk)
 	struct nvio_bdev *bdev = walk->bdev;
 
 	if (atomic_load(&bdev->removed))
-		return fail(-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name);
+		return fail(
+			-ENODEV, "bdev: statistics: %s: the device has been removed; close it", bdev->name);
 	if (bdev->walk_bits == UINT64_MAX)
-		return fail(-EBUSY, "bdev: statistics: %s: %d calls are under way; wait for them", bdev->name, BDEV_WALKS);
+		return fail(-EBUSY, "bdev: statistics: %s: %d calls are under way; wait for them", bdev->name,
+			BDEV_WALKS);
 	walk->bit = ~bdev->walk_bits & (bdev->walk_bits + 1);
 	bdev->walk_bits |= walk->bit;
 	list_for_each (l, &bdev->channels)
@@ -143,9 +167,11 @@ static int check(const struct nvio_bdev_desc *desc, const char *what, const stru
 	if (!desc || !op)
 		return fail(-EINVAL, "bdev: %s: %s is NULL", what, desc ? "the op" : "the descriptor");
 	if (op->flags)
-		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what, desc->bdev->name, op->flags);
+		return fail(-EINVAL, "bdev: %s: %s: op flags 0x%x have no meaning here", what,
+			desc->bdev->name, op->flags);
 	if (!thread_current())
-		return fail(-EINVAL, "bdev: %s: %s: no nvio_thread is current here; attach to one", what, desc->bdev->name);
+		return fail(-EINVAL, "bdev: %s: %s: no nvio_thread is current here; attach to one", what,
+			desc->bdev->name);
 	return 0;
 }
 

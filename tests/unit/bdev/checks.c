@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ownership checker: what programs and modules do wrong is named. Each fault ends a child process, whose last words are read. Z3, and
- * the bad input of modules.
+ * The ownership checker: what programs and modules do wrong is named. Each fault ends a child process, whose
+ * last words are read. Z3, and the bad input of modules.
  */
 #include "ram.h"
 
@@ -10,12 +10,12 @@
 
 #include <nvio/mem.h>
 
-#define NEEDS_CHECKED                                                                                                  \
-	do {                                                                                                           \
-		if (!NVIO_CHECKED) {                                                                                   \
-			print_message("# only checked builds look at this\n");                                         \
-			skip();                                                                                        \
-		}                                                                                                      \
+#define NEEDS_CHECKED                                                                                        \
+	do {                                                                                                 \
+		if (!NVIO_CHECKED) {                                                                         \
+			print_message("# only checked builds look at this\n");                               \
+			skip();                                                                              \
+		}                                                                                            \
 	} while (0)
 
 enum fault { TWICE, TWICE_IN_SUBMIT, NEVER, ELSEWHERE, AFTER_EAGAIN, AND_AN_ERROR };
@@ -41,7 +41,9 @@ static void bad_destroy(void *device)
 {
 }
 
-static const struct nvio_bdev_module bad_module = { .name = "bad", .submit = bad_submit, .destroy = bad_destroy };
+static const struct nvio_bdev_module bad_module = {
+	.name = "bad", .submit = bad_submit, .destroy = bad_destroy
+};
 
 struct child {
 	struct nvio_env *env;
@@ -70,7 +72,8 @@ static bool child_open(struct child *c)
 	p.name = "bad0";
 	p.device = c;
 	p.num_blocks = 64;
-	return !nvio_bdev_register(c->env, &p) && !nvio_bdev_open(c->env, "bad0", NVIO_BDEV_WRITE, &c->desc) &&
+	return !nvio_bdev_register(c->env, &p) &&
+	       !nvio_bdev_open(c->env, "bad0", NVIO_BDEV_WRITE, &c->desc) &&
 	       !nvio_bdev_channel(c->desc, &c->ch);
 }
 

@@ -4,16 +4,17 @@
 
 #include "base/alloc.h"
 
-#define BLOCK  512u
-#define BLOCKS 1024u
-#define SIZE   ((uint64_t)BLOCK * BLOCKS)
+#define BLOCK	    512u
+#define BLOCKS	    1024u
+#define SIZE	    ((uint64_t)BLOCK * BLOCKS)
 
 #define CAN_COMPARE NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE)
 #define CAN_SWAP    NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE)
 #define CAN_COPY    NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY)
 #define CAN_ALL	    (CAN_COMPARE | CAN_SWAP | CAN_COPY)
 
-/* Who does it: the module; the layer; the layer once the module has refused, at once or later. And how fast the module is. */
+/* Who does it: the module; the layer; the layer once the module has refused, at once or later. And how fast
+ * the module is. */
 static const struct way {
 	const char *name;
 	uint32_t types, fails;
@@ -35,7 +36,10 @@ static unsigned char other[SIZE], more[SIZE];
 
 static struct disk make(struct fixture *f, const struct way *way)
 {
-	ram = (struct ram){ .room = way->room, .fail_type = way->fails, .fail_rc = -EOPNOTSUPP, .refuse_inside = way->inside };
+	ram = (struct ram){ .room = way->room,
+		.fail_type = way->fails,
+		.fail_rc = -EOPNOTSUPP,
+		.refuse_inside = way->inside };
 	ram_make(f, &ram, way->types, BLOCKS);
 	return disk_open(f, "r", NVIO_BDEV_WRITE);
 }
@@ -49,7 +53,10 @@ static void unmake(struct fixture *f, struct disk *d)
 static const struct {
 	uint64_t offset, len;
 } ranges[] = {
-	{ 0, BLOCK }, { BLOCK, 64 * 1024 }, { 3 * BLOCK, 64 * 1024 + BLOCK }, { 0, SIZE },
+	{ 0, BLOCK },
+	{ BLOCK, 64 * 1024 },
+	{ 3 * BLOCK, 64 * 1024 + BLOCK },
+	{ 0, SIZE },
 };
 
 static void compare_tells_whether_it_is_there(void **state)
@@ -61,7 +68,8 @@ static void compare_tells_whether_it_is_there(void **state)
 
 		for (size_t i = 0; i < ARRAY_SIZE(ranges); i++) {
 			uint64_t offset = ranges[i].offset, len = ranges[i].len;
-			struct iovec iov[4] = { { other, 100 }, { NULL, 0 }, { other + 100, len - 100 }, { NULL, 0 } };
+			struct iovec iov[4] = { { other, 100 }, { NULL, 0 }, { other + 100, len - 100 },
+				{ NULL, 0 } };
 			struct nvio_op op = NVIO_OP(NULL);
 
 			memcpy(other, ram.data + offset, len);
@@ -114,7 +122,8 @@ static void compare_and_write_writes_when_it_is_there_and_nothing_else(void **st
 			assert_memory_equal(ram.data + offset, more, len);
 			memcpy(other, more, len);
 			memset(more, (int)(0x80 + i), sizeof(more));
-			assert_ok(nvio_bdev_compare_and_writev(d.desc, d.ch, iov, 2, iov2, len > 601 ? 3 : 2, offset, len, &op));
+			assert_ok(nvio_bdev_compare_and_writev(
+				d.desc, d.ch, iov, 2, iov2, len > 601 ? 3 : 2, offset, len, &op));
 			assert_ok(ram_wait(f, &ram, &op));
 			assert_memory_equal(ram.data + offset, more, len);
 		}
@@ -127,7 +136,10 @@ static void copy_copies_and_touches_nothing_else(void **state)
 	static const struct {
 		uint64_t src, dst, len;
 	} cases[] = {
-		{ 0, BLOCK, BLOCK }, { BLOCK, 0, BLOCK }, { 0, SIZE / 2, SIZE / 2 }, { SIZE / 2, 0, SIZE / 2 },
+		{ 0, BLOCK, BLOCK },
+		{ BLOCK, 0, BLOCK },
+		{ 0, SIZE / 2, SIZE / 2 },
+		{ SIZE / 2, 0, SIZE / 2 },
 		{ SIZE - 70 * 1024, 512, 70 * 1024 },
 	};
 	struct fixture *f = *state;
@@ -143,7 +155,8 @@ static void copy_copies_and_touches_nothing_else(void **state)
 			memcpy(other, ram.data, SIZE);
 			memmove(other + cases[i].dst, other + cases[i].src, cases[i].len);
 			op.flags = NVIO_OP_FUA;
-			assert_ok(nvio_bdev_copy(d.desc, d.ch, cases[i].src, cases[i].dst, cases[i].len, &op));
+			assert_ok(
+				nvio_bdev_copy(d.desc, d.ch, cases[i].src, cases[i].dst, cases[i].len, &op));
 			if (ram_wait(f, &ram, &op))
 				fail_msg("%s, case %zu: %s", ways[w].name, i, nvio_errno_name(op.status));
 			assert_memory_equal(ram.data, other, SIZE);
@@ -152,7 +165,8 @@ static void copy_copies_and_touches_nothing_else(void **state)
 	}
 }
 
-static int bad_call(struct disk *d, unsigned call, uint64_t src, uint64_t offset, uint64_t len, struct nvio_op *op)
+static int bad_call(
+	struct disk *d, unsigned call, uint64_t src, uint64_t offset, uint64_t len, struct nvio_op *op)
 {
 	struct iovec iov = { other, sizeof(other) };
 
@@ -204,7 +218,8 @@ static void bad_ranges_are_refused_and_nothing_is_sent(void **state)
 
 				rc = bad_call(&d, call, cases[i].src, cases[i].offset, cases[i].len, &op);
 				if (rc != want)
-					fail_msg("call %u case %zu: %d, %d expected: %s", call, i, rc, want, nvio_errmsg());
+					fail_msg("call %u case %zu: %d, %d expected: %s", call, i, rc, want,
+						nvio_errmsg());
 				if (rc)
 					assert_memory_equal(&op, &before, sizeof(op));
 				else
@@ -226,8 +241,10 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(nvio_bdev_comparev(d.desc, d.ch, &good, 0, 0, BLOCK, &op), -EINVAL);
 	assert_int_equal(nvio_bdev_compare_and_write(d.desc, d.ch, other, NULL, 0, BLOCK, &op), -EINVAL);
 	assert_int_equal(nvio_bdev_compare_and_write(d.desc, d.ch, NULL, other, 0, BLOCK, &op), -EINVAL);
-	assert_int_equal(nvio_bdev_compare_and_writev(d.desc, d.ch, &good, 1, &iov, 1, 0, BLOCK, &op), -EINVAL);
-	assert_int_equal(nvio_bdev_compare_and_writev(d.desc, d.ch, &iov, 1, &good, 1, 0, BLOCK, &op), -EINVAL);
+	assert_int_equal(
+		nvio_bdev_compare_and_writev(d.desc, d.ch, &good, 1, &iov, 1, 0, BLOCK, &op), -EINVAL);
+	assert_int_equal(
+		nvio_bdev_compare_and_writev(d.desc, d.ch, &iov, 1, &good, 1, 0, BLOCK, &op), -EINVAL);
 	assert_int_equal(nvio_bdev_compare(NULL, d.ch, other, 0, BLOCK, &op), -EINVAL);
 	assert_int_equal(nvio_bdev_copy(d.desc, NULL, 0, BLOCK, BLOCK, &op), -EINVAL);
 	assert_int_equal(nvio_bdev_copy(d.desc, d.ch, 0, BLOCK, BLOCK, NULL), -EINVAL);
@@ -242,7 +259,8 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(nvio_bdev_compare_and_write(r.desc, r.ch, other, other, 0, BLOCK, &op), -EBADF);
 	assert_int_equal(nvio_bdev_copy(r.desc, r.ch, 0, BLOCK, BLOCK, &op), -EBADF);
 	assert_int_equal(nvio_bdev_write_zeroes(r.desc, r.ch, 0, BLOCK, &op), -EBADF);
-	assert_int_equal(nvio_bdev_nvme_io(r.desc, r.ch, (const struct nvio_sqe *)other, NULL, 0, &op), -EBADF);
+	assert_int_equal(
+		nvio_bdev_nvme_io(r.desc, r.ch, (const struct nvio_sqe *)other, NULL, 0, &op), -EBADF);
 	disk_close(&r);
 	unmake(f, &d);
 }
@@ -265,7 +283,9 @@ static void command_destroy(void *device)
 
 static void nvme_commands_reach_a_module_that_has_them(void **state)
 {
-	static const struct nvio_bdev_module module = { .name = "command", .submit = command_submit, .destroy = command_destroy };
+	static const struct nvio_bdev_module module = {
+		.name = "command", .submit = command_submit, .destroy = command_destroy
+	};
 	const uint16_t words[32] = { 0x1234 };
 	const struct nvio_sqe *cmd = (const struct nvio_sqe *)words;
 	struct nvio_op op = NVIO_OP(NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random I/O against a byte array: whatever the device, after any row of reads, writes, zeroing, unmapping, compares and copies
- * in odd pieces of memory, with several in flight at once, it holds what the array holds. NVIO_TEST_SEED
- * repeats a run.
+ * Random I/O against a byte array: whatever the device, after any row of reads, writes, zeroing, unmapping,
+ * compares and copies in odd pieces of memory, with several in flight at once, it holds what the array holds.
+ * NVIO_TEST_SEED repeats a run.
  */
 #include "ram.h"
 
@@ -17,7 +17,7 @@
 struct flight {
 	struct nvio_op op; /* arg: the model */
 	bool is_read;
-	int expected; /* what it ends with */
+	int expected;			    /* what it ends with */
 	uint64_t offset, len, src, src_len; /* of a copy also where from */
 	unsigned iovcnt;
 	struct iovec iov[MAX_IOV];
@@ -137,7 +137,8 @@ static void expect(struct model *m, struct flight *fl)
 		from += fl->iov[i].iov_len;
 	}
 	if (fl->iov[wrong].iov_len && random_bool(&m->random, 0.3)) {
-		((unsigned char *)fl->iov[wrong].iov_base)[random_below(&m->random, fl->iov[wrong].iov_len)] ^= 0x10;
+		((unsigned char *)fl->iov[wrong]
+				.iov_base)[random_below(&m->random, fl->iov[wrong].iov_len)] ^= 0x10;
 		fl->expected = -EILSEQ;
 	}
 }
@@ -150,13 +151,14 @@ static void submit_compare(struct model *m, struct flight *fl)
 	cut(m, fl);
 	expect(m, fl);
 	if (random_bool(&m->random, 0.5)) {
-		rc = nvio_bdev_comparev(m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
+		rc = nvio_bdev_comparev(
+			m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, fl->offset, fl->len, &fl->op);
 	} else {
 		random_fill(&m->random, fl->write, fl->len);
 		if (!fl->expected && !m->zeros)
 			memcpy(m->bytes + fl->offset, fl->write, fl->len);
-		rc = nvio_bdev_compare_and_writev(
-			m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, &fl->to, 1, fl->offset, fl->len, &fl->op);
+		rc = nvio_bdev_compare_and_writev(m->d.desc, m->d.ch, fl->iov, (int)fl->iovcnt, &fl->to, 1,
+			fl->offset, fl->len, &fl->op);
 	}
 	assert_ok(rc);
 }
@@ -207,7 +209,8 @@ static void submit(struct model *m, struct flight *fl)
 	assert_ok(rc);
 }
 
-static void run_on(struct fixture *f, const char *name, const char *what, uint32_t block_size, bool zeros, unsigned steps)
+static void run_on(struct fixture *f, const char *name, const char *what, uint32_t block_size, bool zeros,
+	unsigned steps)
 {
 	const char *given = getenv("NVIO_TEST_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 0) : random_os_seed();

@@ -73,7 +73,8 @@ static void ten_thousand_devices_are_found_as_fast_as_ten(void **state)
 
 		snprintf(name, sizeof(name), "null%u", i);
 		assert_finds(f, name, i);
-		snprintf(name, sizeof(name), "6e%02x%02x%02x-0000-4000-8000-000000000000", i & 0xff, i >> 8 & 0xff, i >> 16);
+		snprintf(name, sizeof(name), "6e%02x%02x%02x-0000-4000-8000-000000000000", i & 0xff,
+			i >> 8 & 0xff, i >> 16);
 		assert_finds(f, name, i);
 	}
 	assert_ok(nvio_bdev_add_alias(f->env, "null14", "alias of 14"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* I/O that a module cannot take as it comes: too large, across boundaries, in too many pieces, in memory it cannot use. B3, Z2, Z16. */
+/* I/O that a module cannot take as it comes: too large, across boundaries, in too many pieces, in memory it
+ * cannot use. B3, Z2, Z16. */
 #include "ram.h"
 
 #include "base/alloc.h"
@@ -14,7 +15,8 @@ static struct ram ram;
 static _Alignas(4096) unsigned char mem[SIZE + 2 * SLACK], expected[SIZE];
 static uint64_t now_ns;
 
-static struct disk make(struct fixture *f, const struct nvio_bdev_params *limits, uint32_t types, unsigned room)
+static struct disk make(
+	struct fixture *f, const struct nvio_bdev_params *limits, uint32_t types, unsigned room)
 {
 	ram = (struct ram){ .params = *limits, .room = room };
 	ram_make(f, &ram, types, BLOCKS);
@@ -85,7 +87,8 @@ static int cut(struct random *random, struct iovec *iov, int most, uint64_t len)
 	int count = 0;
 
 	while (left) {
-		uint64_t n = random_bool(random, 0.5) ? random_below(random, 64) * 64 : random_below(random, 900);
+		uint64_t n =
+			random_bool(random, 0.5) ? random_below(random, 64) * 64 : random_below(random, 900);
 
 		if (count + 1 >= most || n > left)
 			n = left;
@@ -138,7 +141,8 @@ static void odd_memory_is_copied_and_limits_are_kept_whatever_comes(void **state
 				random_fill(&random, mem, sizeof(mem));
 				memcpy(expected, ram.data, SIZE);
 				for (int k = 0; k < count; at += iov[k++].iov_len)
-					memcpy(expected + offset + at, iov[k].iov_base, MIN(iov[k].iov_len, len - at));
+					memcpy(expected + offset + at, iov[k].iov_base,
+						MIN(iov[k].iov_len, len - at));
 				rc = nvio_bdev_writev(d.desc, d.ch, iov, count, offset, len, &op);
 				assert_ok(rc);
 				assert_ok(ram_wait(f, &ram, &op));
@@ -151,9 +155,12 @@ static void odd_memory_is_copied_and_limits_are_kept_whatever_comes(void **state
 			assert_ok(nvio_bdev_readv(d.desc, d.ch, iov, count, offset, len, &op));
 			assert_ok(ram_wait(f, &ram, &op));
 			for (int k = 0; k < count; at += iov[k++].iov_len)
-				if (memcmp(ram.data + offset + at, iov[k].iov_base, MIN(iov[k].iov_len, len - at)))
-					fail_msg("limits %zu: offset %llu length %llu: iovec %d of %d differs", i,
-						(unsigned long long)offset, (unsigned long long)len, k, count);
+				if (memcmp(ram.data + offset + at, iov[k].iov_base,
+					    MIN(iov[k].iov_len, len - at)))
+					fail_msg(
+						"limits %zu: offset %llu length %llu: iovec %d of %d differs",
+						i, (unsigned long long)offset, (unsigned long long)len, k,
+						count);
 			assert_true(all_bytes_are((unsigned char *)iov[0].iov_base + len, 0xdb, 100));
 		}
 		assert_int_equal(ram.broken, 0);
@@ -284,7 +291,9 @@ static void a_channel_that_is_put_ends_what_is_in_pieces(void **state)
 
 static void it_works_below_other_devices(void **state)
 {
-	static const struct nvio_bdev_params limits = { .max_io_bytes = 4096, .boundary_bytes = 8192, .buf_align = 512 };
+	static const struct nvio_bdev_params limits = {
+		.max_io_bytes = 4096, .boundary_bytes = 8192, .buf_align = 512
+	};
 	struct nvio_bdev_passthru_opts o;
 	struct fixture *f = *state;
 	struct nvio_op op = NVIO_OP(NULL);
@@ -383,7 +392,8 @@ int main(void)
 		fixture_test(odd_memory_is_copied_and_limits_are_kept_whatever_comes),
 		fixture_test(pieces_are_in_flight_together_and_more_io_than_the_pool_has_waits),
 		fixture_test(the_first_error_is_the_ios_and_nothing_more_is_sent),
-		cmocka_unit_test_setup_teardown(deadlines_and_cancel_stop_what_has_not_been_sent, clocked_setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			deadlines_and_cancel_stop_what_has_not_been_sent, clocked_setup, fixture_teardown),
 		fixture_test(a_channel_that_is_put_ends_what_is_in_pieces),
 		fixture_test(it_works_below_other_devices),
 		fixture_test(impossible_limits_are_refused_by_name),

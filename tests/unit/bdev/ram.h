@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A module of the tests' own, registered as an application would: RAM that can hold on to what it gets, has limits and sees to it that they
- * are kept, and knows as many types of I/O as it is told to.
+ * A module of the tests' own, registered as an application would: RAM that can hold on to what it gets, has
+ * limits and sees to it that they are kept, and knows as many types of I/O as it is told to.
  */
 #ifndef TEST_BDEV_RAM_H
 #define TEST_BDEV_RAM_H
@@ -16,14 +16,15 @@ struct ram {
 	struct nvio_bdev_io *held[RAM_HELD];
 	unsigned held_count, room; /* room 0: everything ends inside submit */
 	void *channel;
-	int fail_rc;	    /* what I/O of fail_type answers */
-	unsigned fail_type; /* a mask */
+	int fail_rc;		     /* what I/O of fail_type answers */
+	unsigned fail_type;	     /* a mask */
 	uint64_t fail_from, fail_to; /* only that of it which touches these bytes; 0, 0: all */
-	bool refuse_inside; /* -EOPNOTSUPP and the like come back from submit() */
+	bool refuse_inside;	     /* -EOPNOTSUPP and the like come back from submit() */
 	unsigned counts[NVIO_BDEV_IO_TYPES], fua_count, most_held, broken;
 };
 
-static MAYBE_UNUSED void ram_copy(struct ram *r, uint64_t offset, const struct iovec *iov, uint64_t left, bool in)
+static MAYBE_UNUSED void ram_copy(
+	struct ram *r, uint64_t offset, const struct iovec *iov, uint64_t left, bool in)
 {
 	unsigned char *at = r->data + offset;
 
@@ -58,13 +59,16 @@ static MAYBE_UNUSED bool ram_limits_kept(const struct ram *r, const struct nvio_
 	const struct nvio_bdev_params *p = &r->params;
 	uint64_t left = io->len;
 
-	if (io->type != NVIO_BDEV_IO_READ && io->type != NVIO_BDEV_IO_WRITE && io->type != NVIO_BDEV_IO_COMPARE)
+	if (io->type != NVIO_BDEV_IO_READ && io->type != NVIO_BDEV_IO_WRITE &&
+		io->type != NVIO_BDEV_IO_COMPARE)
 		return true;
-	if (!io->len || (io->len | io->offset) % p->block_size || io->offset + io->len > p->num_blocks * p->block_size)
+	if (!io->len || (io->len | io->offset) % p->block_size ||
+		io->offset + io->len > p->num_blocks * p->block_size)
 		return false;
 	if (p->max_io_bytes && io->len > p->max_io_bytes)
 		return false;
-	if (p->boundary_bytes && io->offset / p->boundary_bytes != (io->offset + io->len - 1) / p->boundary_bytes)
+	if (p->boundary_bytes &&
+		io->offset / p->boundary_bytes != (io->offset + io->len - 1) / p->boundary_bytes)
 		return false;
 	if (p->max_iovcnt && (uint32_t)io->iovcnt > p->max_iovcnt)
 		return false;
@@ -72,7 +76,8 @@ static MAYBE_UNUSED bool ram_limits_kept(const struct ram *r, const struct nvio_
 		uint64_t n = MIN(io->iov[i].iov_len, left);
 
 		left -= n;
-		if (n && p->buf_align && ((uintptr_t)io->iov[i].iov_base % p->buf_align || (left && n % p->buf_align)))
+		if (n && p->buf_align &&
+			((uintptr_t)io->iov[i].iov_base % p->buf_align || (left && n % p->buf_align)))
 			return false;
 	}
 	return !left;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Removal and resizing under load: eight OS threads do I/O of all kinds, each on its own channel, while the device shrinks, grows and goes.
- * What is not -ENODEV or -ERANGE works, and nothing hangs. B1; meant for ThreadSanitizer, too, so it is a device that keeps nothing: two
- * threads that write one block of RAM at once are the application's own affair.
+ * Removal and resizing under load: eight OS threads do I/O of all kinds, each on its own channel, while the
+ * device shrinks, grows and goes. What is not -ENODEV or -ERANGE works, and nothing hangs. B1; meant for
+ * ThreadSanitizer, too, so it is a device that keeps nothing: two threads that write one block of RAM at once
+ * are the application's own affair.
  */
 #include "support.h"
 
@@ -60,7 +61,9 @@ static int submit(struct worker *w, unsigned i)
 	case 0: return nvio_bdev_write(d->desc, d->ch, buf, offset, len, op);
 	case 1: return nvio_bdev_compare(d->desc, d->ch, buf, offset, len, op);
 	case 2: return nvio_bdev_write_zeroes(d->desc, d->ch, offset, len, op);
-	case 3: return nvio_bdev_copy(d->desc, d->ch, offset / 2, BLOCKS / 2 * BLOCK + offset / 2 + len, len, op);
+	case 3:
+		return nvio_bdev_copy(
+			d->desc, d->ch, offset / 2, BLOCKS / 2 * BLOCK + offset / 2 + len, len, op);
 	case 4: return nvio_bdev_compare_and_write(d->desc, d->ch, buf, buf2, offset, len, op);
 	case 5: return nvio_bdev_flush(d->desc, d->ch, op);
 	default: return nvio_bdev_read(d->desc, d->ch, buf, offset, len, op);
@@ -118,7 +121,8 @@ static void *work(void *arg)
 	atomic_fetch_add(&load->running, 1);
 	run(w);
 	nvio_channel_put(w->d.ch);
-	good = !nvio_bdev_close(w->d.desc) && !nvio_thread_detach(w->thread) && !nvio_thread_destroy(w->thread) && !w->bad;
+	good = !nvio_bdev_close(w->d.desc) && !nvio_thread_detach(w->thread) &&
+	       !nvio_thread_destroy(w->thread) && !w->bad;
 	free(w);
 	return good ? NULL : arg;
 }
@@ -198,11 +202,121 @@ static void an_open_extent_beyond_the_new_end_completes_and_new_io_is_refused(vo
 	disk_close(&d);
 }
 
+#define TURNS 200u
+
+struct counter {
+	struct fixture *f;
+	const char *name;
+};
+
+/* Adds one to the number in the first block, so often; whoever comes between makes it try again. */
+static void *count_up(void *arg)
+{
+	const struct counter *c = arg;
+	struct nvio_thread *t;
+	struct disk d;
+
+	if (nvio_thread_create(c->f->env, NULL, &t) || nvio_thread_attach(t))
+		abort();
+	d = disk_open(c->f, c->name, NVIO_BDEV_WRITE);
+	for (unsigned done = 0; done < TURNS;) {
+		struct nvio_op op = NVIO_OP(NULL);
+		uint64_t was[2 * BLOCK / 8], now[2 * BLOCK / 8];
+		int rc;
+
+		if (do_read(&d, was, 0, sizeof(was)))
+			abort();
+		/* Both blocks belong together, also to those that read. */
+		if (was[0] != was[BLOCK / 8])
+			return arg;
+		memcpy(now, was, sizeof(now));
+		now[0]++;
+		now[BLOCK / 8]++;
+		rc = nvio_await(
+			nvio_bdev_compare_and_write(d.desc, d.ch, was, now, 0, sizeof(now), &op), &op);
+		if (rc && rc != -EILSEQ)
+			return arg;
+		done += !rc;
+	}
+	disk_close(&d);
+	return nvio_thread_detach(t) || nvio_thread_destroy(t) ? arg : NULL;
+}
+
+static void count_on(struct fixture *f, const char *name)
+{
+	struct counter c = { .f = f, .name = name };
+	uint64_t number[BLOCK / 8];
+	pthread_t threads[4];
+	struct disk d;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_ok(pthread_create(&threads[i], NULL, count_up, &c));
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+		void *bad;
+
+		assert_ok(pthread_join(threads[i], &bad));
+		assert_null(bad);
+	}
+	d = disk_open(f, name, NVIO_BDEV_READ);
+	assert_ok(do_read(&d, number, 0, BLOCK));
+	assert_int_equal(number[0], ARRAY_SIZE(threads) * TURNS);
+	disk_close(&d);
+}
+
+static void an_emulated_compare_and_write_is_one_step_to_everybody(void **state)
+{
+	struct nvio_bdev_passthru_opts o;
+	struct fixture *f = *state;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	count_on(f, "m");
+	make_malloc(f, "below", BLOCK, BLOCKS);
+	nvio_bdev_passthru_opts_init(&o);
+	o.name = "p";
+	o.base = "below";
+	assert_ok(nvio_bdev_passthru_create(f->env, &o));
+	count_on(f, "p");
+}
+
+static void more_compare_and_writes_than_there_are_locks_all_have_their_turn(void **state)
+{
+	static struct nvio_op ops[100];
+	static uint64_t values[ARRAY_SIZE(ops) + 1][BLOCK / 8];
+	struct fixture *f = *state;
+	uint64_t number[BLOCK / 8];
+	struct disk d;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	d = disk_open(f, "m", NVIO_BDEV_WRITE);
+	for (unsigned i = 0; i <= ARRAY_SIZE(ops); i++)
+		values[i][0] = i;
+	/* All of one block and in order: each finds what the one before has left. */
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+		ops[i] = (struct nvio_op)NVIO_OP(NULL);
+		assert_ok(nvio_bdev_compare_and_write(
+			d.desc, d.ch, values[i], values[i + 1], 0, BLOCK, &ops[i]));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+		assert_ok(nvio_wait(&ops[i]));
+	assert_ok(do_read(&d, number, 0, BLOCK));
+	assert_int_equal(number[0], ARRAY_SIZE(ops));
+	/* And a channel that goes ends those that wait. */
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+		assert_ok(nvio_bdev_compare_and_write(
+			d.desc, d.ch, values[100], values[100], 0, BLOCK, &ops[i]));
+	nvio_channel_put(d.ch);
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+		assert_true(nvio_wait(&ops[i]) == 0 || ops[i].status == -ECANCELED);
+	assert_ok(nvio_bdev_close(d.desc));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		fixture_test(eight_threads_bear_resizing_and_removal),
 		fixture_test(and_so_do_devices_that_stand_on_it),
+		fixture_test(an_emulated_compare_and_write_is_one_step_to_everybody),
+		fixture_test(more_compare_and_writes_than_there_are_locks_all_have_their_turn),
 		fixture_test(an_open_extent_beyond_the_new_end_completes_and_new_io_is_refused),
 	};
 

@@ -280,7 +280,8 @@ static void histograms_count_each_latency_while_they_are_on(void **state)
 	assert_int_equal(nvio_histogram_count(&h), 150);
 	s = stats_of(&d);
 	assert_int_equal(s.io[NVIO_BDEV_IO_READ].ops, 150);
-	assert_in_range(nvio_histogram_max(&h), s.io[NVIO_BDEV_IO_READ].min_ns, s.io[NVIO_BDEV_IO_READ].max_ns);
+	assert_in_range(
+		nvio_histogram_max(&h), s.io[NVIO_BDEV_IO_READ].min_ns, s.io[NVIO_BDEV_IO_READ].max_ns);
 	nvio_histogram_clear(&h);
 	assert_ok(nvio_await(nvio_bdev_get_histogram(d.desc, NVIO_BDEV_IO_WRITE, &h, &op), &op));
 	assert_int_equal(nvio_histogram_count(&h), 1);
@@ -370,7 +371,8 @@ static void bad_calls_are_refused_and_every_allocation_may_fail(void **state)
 			assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
 			failures += left < 0;
 			if (call == 1 && left < 0) /* one without is none */
-				assert_int_equal(nvio_bdev_get_histogram(d.desc, NVIO_BDEV_IO_READ, &h, &op), -ENOENT);
+				assert_int_equal(
+					nvio_bdev_get_histogram(d.desc, NVIO_BDEV_IO_READ, &h, &op), -ENOENT);
 		}
 		assert_true(failures >= 1);
 	}
