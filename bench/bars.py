@@ -42,3 +42,7 @@ RATES = {(r.row, r.depth): r for r in [
 FIRST_READ_MS = 5
 ID_CTRLR_RSS_MIB = 8     # beyond the drive's own RAM, of which a drive that nobody wrote to has none
 IDLE_PERCENT = 1         # of a core, by a process in which nothing happens
+
+# Nanoseconds of a coroutine's switch, by row of bench/co.c; or, on a machine that is busy or slow, so many times the floor beside it.
+CO_NS = {'switch, 32 take turns': 20}
+CO_RATIO = 2

@@ -23,7 +23,10 @@ static const struct {
 	{ "floor", { .kind = &load_floor, .what = "one" } },
 	{ "bdev-null", { .kind = &load_bdev, .what = "null" } },
 	{ "bdev-zeros", { .kind = &load_bdev, .what = "zeros" } },
+	{ "bdev-qos", { .kind = &load_bdev, .what = "qos" } },
 	{ "bdev-passthru", { .kind = &load_bdev, .what = "passthru" } },
+	/* As "nvme", from above: the difference is the layer and the module. */
+	{ "bdev-nvme", { .kind = &load_bdev, .what = "nvme" } },
 	{ "bdev-malloc", { .kind = &load_bdev, .what = "malloc" } },
 };
 

@@ -50,7 +50,10 @@ struct load_kind {
 };
 
 extern const struct load_kind load_nvme;  /* the driver over a software drive; what: the drive's short form */
-extern const struct load_kind load_bdev;  /* what: "null" (untouched reads), "passthru" (over it), "zeros", "malloc" */
+/*
+ * what: "null" (untouched reads), "passthru" (over it), "qos" (null with limits that are never reached), "zeros", "malloc", "nvme" (a null drive)
+ */
+extern const struct load_kind load_bdev;
 extern const struct load_kind load_floor; /* what: "one" thread or "two" */
 extern const struct load_kind load_copy;  /* what: "memcpy", "memcpy-large" (pages) or "memset" */
 

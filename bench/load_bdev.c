@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include <nvio/bdev.h>
+#include <nvio/bdev_nvme.h>
+#include <nvio/bdev_qos.h>
 #include <nvio/env.h>
 #include <nvio/mem.h>
 #include <nvio/thread.h>
@@ -139,9 +141,52 @@ static int create_passthru(struct nvio_env *env)
 	return nvio_bdev_passthru_create(env, &opts);
 }
 
+/* Limits of I/Os and of bytes that no machine reaches, filled up for longer than any run. */
+static int set_limits(struct bdev_load *l)
+{
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_bdev_qos qos;
+
+	nvio_bdev_qos_init(&qos);
+	qos.all_ios = (struct nvio_bdev_rate){ 1ull << 40, 1ull << 50 };
+	qos.all_bytes = (struct nvio_bdev_rate){ 1ull << 50, 1ull << 60 };
+	return nvio_await(nvio_bdev_set_qos(l->desc, l->ch, &qos, &op), &op);
+}
+
+static int attach_nvme(struct nvio_env *env)
+{
+	struct nvio_bdev_nvme_opts opts;
+	struct nvio_op op = NVIO_OP(NULL);
+
+	nvio_bdev_nvme_opts_init(&opts);
+	opts.name = "bench";
+	opts.trid = "loop:null:1G?untouched=1";
+	return nvio_await(nvio_bdev_nvme_attach(env, &opts, &op), &op);
+}
+
+/* The device that is asked for, and its name. */
+static int create(struct nvio_env *env, const char *what, const char **name)
+{
+	int rc;
+
+	*name = "bench";
+	if (!strcmp(what, "malloc"))
+		return create_malloc(env);
+	if (!strcmp(what, "nvme")) {
+		*name = "benchn1";
+		return attach_nvme(env);
+	}
+	rc = create_null(env, strcmp(what, "zeros"));
+	if (rc || strcmp(what, "passthru"))
+		return rc;
+	*name = "above";
+	return create_passthru(env);
+}
+
 static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 {
-	bool ram = !strcmp(opts->what, "malloc"), stacked = !strcmp(opts->what, "passthru");
+	bool ram = !strcmp(opts->what, "malloc");
+	const char *name = NULL;
 	int rc = nvio_env_open(NULL, &l->env);
 
 	if (!rc)
@@ -149,13 +194,13 @@ static void bdev_prepare(struct bdev_load *l, const struct load_opts *opts)
 	if (!rc)
 		rc = nvio_thread_attach(l->thread);
 	if (!rc)
-		rc = ram ? create_malloc(l->env) : create_null(l->env, strcmp(opts->what, "zeros"));
-	if (!rc && stacked)
-		rc = create_passthru(l->env);
+		rc = create(l->env, opts->what, &name);
 	if (!rc)
-		rc = nvio_bdev_open(l->env, stacked ? "above" : "bench", NVIO_BDEV_WRITE, &l->desc);
+		rc = nvio_bdev_open(l->env, name, NVIO_BDEV_WRITE, &l->desc);
 	if (!rc)
 		rc = nvio_bdev_channel(l->desc, &l->ch);
+	if (!rc && !strcmp(opts->what, "qos"))
+		rc = set_limits(l);
 	if (rc)
 		load_die(opts->what, rc);
 	l->memory = nvio_mem_alloc_zeroed(l->env, (size_t)opts->depth * LOAD_IO, LOAD_IO);

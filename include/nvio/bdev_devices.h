@@ -110,7 +110,7 @@ NVIO_EXPORT void nvio_bdev_delay_opts_init(struct nvio_bdev_delay_opts *opts);
 /*
  * Other latencies, from `opts`; its name, base and uuid are not looked at. They hold for new I/O at once, and for what is held already
  * (counted from when that began) once `op` completes, on the calling nvio_thread. 0; -ENODEV; -EINVAL not a delay device, no current
- * thread, or as above. Any thread.
+ * thread, or as above; -ENOMEM they hold for new I/O alone. Any thread.
  */
 NVIO_EXPORT int nvio_bdev_delay_update(struct nvio_env *env, const char *name, const struct nvio_bdev_delay_opts *opts,
 	struct nvio_op *op);
@@ -164,7 +164,8 @@ NVIO_EXPORT int nvio_bdev_error_inject(struct nvio_env *env, const char *name, c
 
 /*
  * Takes all injections away, and lets what they hold (PEND) go on to the device below; that has happened when `op` completes, on the
- * calling nvio_thread. 0; -ENODEV; -EINVAL not an error device, no current thread. Any thread.
+ * calling nvio_thread. 0; -ENODEV; -EINVAL not an error device, no current thread; -ENOMEM they are taken away, and what is held stays
+ * so. Any thread.
  */
 NVIO_EXPORT int nvio_bdev_error_clear(struct nvio_env *env, const char *name, struct nvio_op *op);
 

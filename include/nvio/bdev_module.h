@@ -27,7 +27,7 @@ NVIO_BEGIN_DECLS
 struct nvio_bdev_io {
 	/*
 	 * Read-only for the module, but for what it changes for a device below before nvio_bdev_io_forward() (iov and iovcnt;
-	 * `type`, `fua`) and puts back in forwarded().
+	 * `type`, `fua`, `len`) and puts back in forwarded().
 	 */
 	uint64_t offset; /* bytes; 0 for a flush, which is of the whole device, and for a reset */
 	uint64_t len;	 /* bytes; 0 for a flush and a reset; of the buffer for NVME and NVME_ADMIN */

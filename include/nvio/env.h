@@ -64,7 +64,9 @@ NVIO_EXPORT void nvio_env_opts_init(struct nvio_env_opts *opts);
 NVIO_EXPORT int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **env);
 
 /*
- * Closes it and, newest first, what is still open in it: controllers, drives, block devices, threads, memory. In-flight
+ * Ends the coroutines of its threads first: they are cancelled, and polled until they have run to their end (nvio/co.h); one that
+ * has not after a minute is told in the log by its name, and its stack is left as it is. Not from within a coroutine.
+ * Then closes it and, newest first, what is still open in it: controllers, drives, block devices, threads, memory. In-flight
  * ops of those complete before they go: as they would have, or with -ECANCELED or -ENODEV. NULL is allowed. The caller sees to it that no
  * other thread uses the environment any more.
  */

@@ -54,6 +54,8 @@ NVIO_EXPORT int nvio_ns_flush(struct nvio_ns *ns, struct nvio_qpair *qp, struct 
 
 /* op.status -EILSEQ: the data differs (Compare Failure). */
 NVIO_EXPORT int nvio_ns_compare(struct nvio_ns *ns, struct nvio_qpair *qp, const void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
+NVIO_EXPORT int nvio_ns_comparev(struct nvio_ns *ns, struct nvio_qpair *qp, const struct iovec *iov, int iovcnt, uint64_t lba,
+	uint32_t nblocks, struct nvio_op *op);
 NVIO_EXPORT int nvio_ns_write_zeroes(struct nvio_ns *ns, struct nvio_qpair *qp, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
 
 /* Deallocate (Dataset Management with AD): 1 to 256 ranges, which stay the caller's and untouched until completion. */

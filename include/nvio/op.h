@@ -47,7 +47,10 @@ struct nvio_cpl {
                                           nvio_wait() on it takes it out, too. Until then it must live, and cannot be submitted anew */
 
 struct nvio_op {
-	/* The caller's; the library reads them from submit on and leaves them as they are. */
+	/*
+	 * The caller's; the library reads them from submit on and leaves them as they are. Only while a coroutine or a group waits for
+	 * the op does it borrow `done` and `arg`; it puts them back before it calls `done`.
+	 */
 	nvio_op_fn done;     /* may be NULL */
 	void *arg;           /* for the caller's own use */
 	uint64_t timeout_us; /* 0: the queue's default; UINT64_MAX: never */
@@ -85,7 +88,7 @@ static inline int nvio_op_pending(const struct nvio_op *op)
  * Waits until the op is complete and returns its status. Outside a coroutine it polls what the op is waiting on (its
  * queue pair, or the nvio_thread it was submitted on), so other callbacks of that queue run meanwhile, and sleeps where that has
  * found nothing for a while (a queue pair, a controller); inside a
- * coroutine it suspends the coroutine. On an op that is not in flight it returns op->status at once.
+ * coroutine it suspends the coroutine, and when that is cancelled (nvio/co.h) the op is, by nvio_cancel(). On an op that is not in flight it returns op->status at once.
  * Thread: the submitting one. May be called from a `done` callback, except for the op that is being completed.
  */
 NVIO_EXPORT int nvio_wait(struct nvio_op *op);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The heap with a switch that makes one allocation fail; see alloc.h. */
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +7,7 @@
 
 static _Thread_local long fail_after = -1;
 
-static bool fails_now(void)
+bool alloc_fails(void)
 {
 	if (likely(fail_after < 0))
 		return false;
@@ -22,7 +21,7 @@ void *alloc_zeroed(size_t size)
 
 void *alloc_array(size_t count, size_t size)
 {
-	if (fails_now())
+	if (alloc_fails())
 		return NULL;
 	/* calloc() refuses this as well, but sanitizers end the program for it. */
 	if (size && count > SIZE_MAX / size)
@@ -35,7 +34,7 @@ void *alloc_aligned(size_t align, size_t size)
 {
 	void *ptr;
 
-	if (fails_now())
+	if (alloc_fails())
 		return NULL;
 	if (posix_memalign(&ptr, MAX(align, sizeof(void *)), size ? size : 1))
 		return NULL;
@@ -45,7 +44,7 @@ void *alloc_aligned(size_t align, size_t size)
 
 char *alloc_strdup(const char *s)
 {
-	if (fails_now())
+	if (alloc_fails())
 		return NULL;
 	return strdup(s);
 }

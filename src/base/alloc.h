@@ -6,6 +6,7 @@
 #ifndef BASE_ALLOC_H
 #define BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/compiler.h"
@@ -24,6 +25,9 @@ char *alloc_strdup(const char *s);
 
 /* Gives back what came from any of the above; NULL is allowed. */
 void alloc_free(void *ptr);
+
+/* Asked by what takes memory elsewhere (mmap), so that a test can make that fail, too: true, and it is to fail. */
+bool alloc_fails(void);
 
 /*
  * Lets the calling OS thread's next `n` allocations succeed and the one after them fail, once; -1 disarms.

@@ -69,6 +69,8 @@ int mem_env_init(struct nvio_env *env);
 void mem_env_fini(struct nvio_env *env);
 int thread_env_init(struct nvio_env *env);
 void thread_env_fini(struct nvio_env *env);
+/* The first step of closing, while all is still there: coroutines are cancelled and run to their end. */
+void thread_env_stop(struct nvio_env *env);
 int loop_env_init(struct nvio_env *env);
 void loop_env_fini(struct nvio_env *env);
 int bdev_env_init(struct nvio_env *env);

@@ -14,7 +14,7 @@
 /* So many polls in a row may find nothing before the waiting one sleeps, if it can: a few hundred microseconds. */
 #define IDLE_POLLS_BEFORE_SLEEP 2000
 
-_Thread_local int (*op_wait_hook)(struct nvio_op *op);
+bool (*_Atomic op_suspend)(struct nvio_op *op);
 int (*_Atomic op_idle_poll)(void);
 int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
@@ -32,6 +32,21 @@ int op_idle(void)
 	if (!n)
 		sched_yield();
 	return n;
+}
+
+void op_idle_count(unsigned *idle, bool worked)
+{
+	if (worked || idle_turn() > 0)
+		*idle = 0;
+	else if (++*idle >= IDLE_POLLS_BEFORE_SLEEP)
+		sched_yield();
+}
+
+static bool suspended(struct nvio_op *op)
+{
+	bool (*suspend)(struct nvio_op *) = atomic_load_explicit(&op_suspend, memory_order_relaxed);
+
+	return suspend && suspend(op);
 }
 
 /* How many descriptors to sleep on; 0: there is something to do; -errno: one of the two cannot be slept on. */
@@ -84,10 +99,9 @@ int nvio_wait(struct nvio_op *op)
 	int rc;
 
 	while (nvio_op_pending(op)) {
-		if (op_wait_hook)
-			rc = op_wait_hook(op);
-		else
-			rc = op->owner->ops->poll(op->owner);
+		if (suspended(op))
+			continue;
+		rc = op->owner->ops->poll(op->owner);
 		if (unlikely(rc < 0)) {
 			/*
 			 * An owner completes its ops before it fails; one that is still pending would pend
@@ -97,7 +111,7 @@ int nvio_wait(struct nvio_op *op)
 				return wait_failed(op, rc);
 			break;
 		}
-		if (rc || op_wait_hook || idle_turn() > 0)
+		if (rc || idle_turn() > 0)
 			idle = 0;
 		else if (++idle >= IDLE_POLLS_BEFORE_SLEEP && !idle_sleep(op->owner))
 			idle = 0;

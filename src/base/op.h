@@ -9,6 +9,8 @@
 #include "base/fail.h"
 #include <nvio/op.h>
 
+struct nvio_thread;
+
 /* What can be polled for an op's completion: a queue pair, a controller's admin queue, an nvio_thread. */
 struct nvio_pollable {
 	const struct pollable_ops *ops;
@@ -22,6 +24,8 @@ struct pollable_ops {
 	int (*cancel)(struct nvio_pollable *p, struct nvio_op *op);
 	/* An NVIO_OP_REAP op was waited for and has ended: it is not to be reaped any more. Only of owners that have such ops. */
 	void (*waited)(struct nvio_pollable *p, struct nvio_op *op);
+	/* The nvio_thread whose polls make p's progress by themselves; NULL, or returning NULL: whoever waits polls p. */
+	struct nvio_thread *(*thread)(struct nvio_pollable *p);
 	/*
 	 * The caller has found nothing to do and wants to sleep. 0: it may, until *fd becomes readable or *timeout_ms are over (-1: no
 	 * limit); 1: there is something after all, poll; -errno: it cannot be slept on, go on polling. NULL: it never can.
@@ -29,8 +33,11 @@ struct pollable_ops {
 	int (*arm)(struct nvio_pollable *p, int *fd, int *timeout_ms);
 };
 
-/* Set while a coroutine runs on this OS thread: how nvio_wait() suspends it instead of polling. */
-extern _Thread_local int (*op_wait_hook)(struct nvio_op *op);
+/*
+ * How nvio_wait() suspends the coroutine that calls it. True: something has come of it, look at the op again. False: it is not
+ * called in a coroutine, or the owner's poll has failed: poll. The room thread puts its function here; always the same.
+ */
+extern bool (*_Atomic op_suspend)(struct nvio_op *op);
 
 /*
  * Polls the nvio_thread that is current on this OS thread, if one is. Whatever waits by polling something else offers it a turn, so
@@ -46,6 +53,12 @@ extern int (*_Atomic op_idle_arm)(int *fd, int *timeout_ms);
 
 /* One idle turn of a waiting loop: the current nvio_thread's, or the operating system's. Returns work done. */
 int op_idle(void);
+
+/*
+ * After a poll in a loop that waits, outside of coroutines: when it did no work, the current nvio_thread has a turn, and
+ * after many such polls in a row (*idle counts them, from 0) the operating system has.
+ */
+void op_idle_count(unsigned *idle, bool worked);
 
 #define OP_REAPABLE 1 /* op.state of an NVIO_OP_REAP op: it has ended, and is in its owner's list of what can be reaped */
 

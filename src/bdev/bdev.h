@@ -19,6 +19,7 @@
 #include "base/op.h"
 #include "bdev/check.h"
 #include "bdev/names.h"
+#include "thread/msg.h"
 #include "thread/thread.h"
 #include <nvio/bdev.h>
 #include <nvio/bdev_module.h>
@@ -45,6 +46,26 @@
 #define BDEV_EMULATED_TYPES                                                                                            \
 	(NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE_ZEROES) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE) |                               \
 		NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE_AND_WRITE) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COPY))
+
+struct bdev_qos;
+
+/*
+ * What holds I/O of a device back (gate.c), for all its channels: locks of ranges, a reset, limits of rates. `lock` is of all this and of
+ * what says so; it is taken inside of the registry lock, and never held across a module or a callback. Plain I/O never takes it.
+ */
+struct bdev_gate {
+	pthread_mutex_t lock;
+	uint64_t gen;	      /* grows with each change that every channel has to take over */
+	struct list channels; /* by in_gate */
+	uint32_t channel_count;
+	struct list locks;	    /* of struct bdev_lock, in the order of asking */
+	struct nvio_bdev_io *reset; /* the one that is under way, or NULL */
+	struct bdev_channel *reset_channel; /* where it was asked for; the I/O may be on its way below */
+	uint64_t reset_gen;
+	uint32_t reset_pending;	       /* channels that I/O from before it is in flight on */
+	bool reset_with_module;	       /* that has ended, and the module has its turn */
+	_Atomic(struct bdev_qos *) qos; /* NULL: never had a limit; stays once it is there */
+};
 
 struct bdev_registry {
 	pthread_mutex_t lock; /* of all this, and of what says so; never held across a callback or module */
@@ -106,6 +127,7 @@ struct nvio_bdev {
 	struct nvio_histogram *past_histograms; /* the same; NULL: there are to be none */
 	uint64_t counted_since_ns;		/* by clock_monotonic_ns() */
 	uint64_t sample_period_us;		/* 0: no sampling */
+	struct bdev_gate gate;
 
 	/* The deletion. */
 	struct nvio_op *delete_op;	   /* registry lock; NULL: none, or cancelled */
@@ -115,9 +137,28 @@ struct nvio_bdev {
 	bool channels_gone;		   /* registry lock */
 };
 
-/* In flight of one descriptor on one channel: written by the channel's thread alone, so a line of its own. */
-struct bdev_count {
-	CACHE_ALIGNED _Atomic uint32_t n;
+/*
+ * What one descriptor has on one channel. Written by the channel's thread alone (but what is in the backlog), so lines of its own. What
+ * waits is queued here, and the channel goes round those who have something waiting: nobody starves for another's flood.
+ */
+struct bdev_share {
+	CACHE_ALIGNED _Atomic uint32_t n; /* in flight, also waiting */
+	struct bdev_channel *ch;	  /* NULL: nothing ever waited, and all below is zero */
+	struct op_queue room;		  /* the module had no room; in order */
+	struct list in_rooms;		  /* of the channel */
+	struct op_queue unpaid[2];	  /* a rate or another limit is reached: reads, writes; in order */
+	struct list in_unpaid;		  /* of the channel */
+	struct list in_backlog;		  /* gate.lock; of the device: as in_unpaid */
+	bool stuck;			  /* gate.lock; what is there cannot go even where the device could take more */
+};
+
+/* A rate: so many I/Os or bytes may go, which grow with time; what is larger than all there is goes into debt. */
+struct bdev_bucket {
+	_Atomic int64_t tokens; /* at most `burst`; any thread takes some */
+	uint64_t rate;		/* gate.lock, as is all below; per second. 0: no limit */
+	uint64_t burst;
+	uint64_t filled_ns;
+	uint64_t rest; /* of the last filling, in billionths */
 };
 
 struct nvio_bdev_desc {
@@ -137,14 +178,24 @@ struct nvio_bdev_desc {
 	char opener[32]; /* immutable; the opening thread's name */
 	nvio_bdev_event_fn event_fn; /* opening thread */
 	void *event_arg;	     /* opening thread */
-	struct bdev_count in_flight[BDEV_MAX_CHANNELS];
+
+	/* Limits: qos.c. */
+	_Atomic uint32_t qos_mask;   /* of `caps`; written under gate.lock */
+	uint32_t weight;	     /* gate.lock, as is all below; 0: 1 */
+	uint32_t backlogged;	     /* how many of its shares are in the backlog */
+	uint64_t vtime;		     /* what it has had, by weight */
+	struct bdev_bucket caps[2];  /* I/Os, bytes */
+	struct bdev_share shares[BDEV_MAX_CHANNELS];
 };
 
 /* Why a submit on a channel does not go straight to the module: bits of bdev_channel.gates. */
 enum {
-	BDEV_GATE_WAITING = 1 << 0, /* others wait before it */
+	BDEV_GATE_WAITING = 1 << 0, /* others wait for room before it */
 	BDEV_GATE_LIMITS = 1 << 1,  /* the module cannot take everything at once: piece.c */
 	BDEV_GATE_TIMED = 1 << 2,   /* there are histograms: observe.c */
+	BDEV_GATE_LOCKED = 1 << 4,  /* there are locks that keep something out */
+	BDEV_GATE_RESET = 1 << 5,   /* the device is being reset */
+	BDEV_GATE_QOS = 1 << 6,	    /* there are limits of rates */
 };
 
 /*
@@ -176,18 +227,49 @@ struct bdev_samples {
 	uint64_t count, sum, max;
 };
 
+/*
+ * An epoch is two bits, as two may want to know at once when all from before has ended: who drains this channel, and who drains the one
+ * below, where I/O of this one is without a frame.
+ */
+#define BDEV_EPOCH_OWN	1u
+#define BDEV_EPOCH_FED	2u
+#define BDEV_EPOCH_MASK 3u
+
+/* bdev_channel.draining; the epoch that is to end is the other one. */
+enum {
+	BDEV_DRAIN_OWN = 1 << 0,
+	BDEV_DRAIN_FED = 1 << 1,
+};
+
 /* Context of the nvio_channel; the module's own follows behind it. Own thread. */
 struct bdev_channel {
 	struct nvio_pollable pollable; /* owner of the ops that are with the module or waiting */
 	struct nvio_thread *thread;
 	struct nvio_bdev *bdev;
 	uint32_t gates;
-	uint32_t epoch;		      /* 0 or 1: which of in_flight new I/O counts in */
-	uint64_t in_flight[2];	      /* by epoch: so that those from before a moment can be told from later ones */
-	size_t count_at;	 /* where in each descriptor its in_flight of this channel is, in bytes */
+	uint32_t epoch;		      /* 0 to 3: which of in_flight new I/O counts in. BDEV_EPOCH_ */
+	uint32_t draining;	      /* BDEV_DRAIN_; asked when one of in_flight becomes 0 */
+	uint64_t in_flight[4];	      /* by epoch: so that those from before a moment can be told from later ones */
+	size_t count_at;	 /* where in each descriptor its share of this channel is, in bytes */
 	struct bdev_stat stats[NVIO_BDEV_IO_TYPES];
-	uint32_t open[NVIO_BDEV_IO_TYPES]; /* checked builds: what of in_flight is of which type */
-	struct op_queue waiting; /* the module had no room; in order */
+	uint32_t open[NVIO_BDEV_IO_TYPES]; /* checked builds: what of in_flight and apart is of which type */
+	struct list rooms; /* shares for which the module had no room, whose turn is next first */
+
+	/* What holds I/O back: gate.c. */
+	uint64_t apart[2];     /* in flight, too, but waiting for room or below with a frame; by BDEV_EPOCH_OWN */
+	struct op_queue held;  /* wait for a lock or for the end of a reset, and do not count as in flight; in order */
+	struct list unpaid;    /* shares of which something waits for a limit; that does not count as in flight, either */
+	struct bdev_qos *qos;  /* with BDEV_GATE_QOS, as are the next ones */
+	struct bdev_bucket *fast[2][2]; /* of reads and writes: I/Os, bytes; see bdev_qos_fast() */
+	struct bdev_bucket full;	/* stands in `fast` for no limit */
+	uint64_t qos_due_ns;   /* when to look at those again; 0: somebody will tell */
+	uint64_t blocked_ns;   /* since when those wait only for slower ones elsewhere; 0: they do not */
+	uint64_t seen_gen;     /* written under gate.lock: what of gate.gen it has taken over */
+	uint64_t drained_gen;  /* the same: up to where all I/O from before has ended */
+	uint64_t drain_gen;    /* up to where that is waited for */
+	struct note note;      /* has it look at the gate */
+	bool kicked;	       /* gate.lock; the note is under way */
+	struct list in_gate;   /* gate.lock */
 
 	/* What is watched: observe.c. */
 	struct nvio_histogram *histograms; /* NVIO_BDEV_IO_TYPES, or NULL */
@@ -214,14 +296,14 @@ struct bdev_channel {
 	bool ending;		 /* being destroyed: nothing is submitted any more */
 	bool resubmitting;	 /* nvio_bdev_channel_ready() is at it */
 	uint64_t timer_due_ns;	 /* of `timer` while it runs; 0: it does not */
-	struct nvio_timer timer; /* for the deadlines of what waits */
+	struct nvio_timer timer; /* for the deadlines of what waits, and for qos_due_ns */
 	struct list link;	 /* registry lock; in bdev.channels */
 	CACHE_ALIGNED unsigned char module[];
 };
 
 /* nvio_bdev_io.state */
 enum {
-	BDEV_IO_WAITING = 1 << 0,   /* in bdev_channel.waiting */
+	BDEV_IO_WAITING = 1 << 0,   /* for room, in its share */
 	BDEV_IO_NATIVE = 1 << 1,    /* the module should have it; when it answers -EOPNOTSUPP, the layer does it */
 	BDEV_IO_PIECES = 1 << 2,    /* it is being done in pieces */
 	BDEV_IO_UNISSUED = 1 << 3,  /* in bdev_channel.unissued */
@@ -229,6 +311,12 @@ enum {
 	BDEV_IO_DEADLINE = 1 << 5,  /* deadline_ns is set */
 	BDEV_IO_FORWARDED = 1 << 6, /* it came from a device above, which `frame` tells */
 	BDEV_IO_TIMED = 1 << 7,	    /* its latency goes into a histogram */
+	BDEV_IO_HELD = 1 << 10,	    /* in bdev_channel.held */
+	BDEV_IO_UNPAID = 1 << 11,   /* for a limit, in its share */
+	BDEV_IO_LIMITED = 1 << 12,  /* it is one of the device's max_in_flight */
+	BDEV_IO_RESET = 1 << 13,    /* it is gate.reset, or will be */
+	BDEV_IO_LOCKING = 1 << 14,  /* a lock is waited for on its behalf */
+	BDEV_IO_SWAPPING = 1 << 15, /* a compare and write that has locked its range */
 };
 
 nvio_static_assert(
@@ -244,36 +332,48 @@ static inline struct nvio_op *bdev_io_op(struct nvio_bdev_io *io)
 	return container_of((uint64_t *)io, struct nvio_op, priv);
 }
 
+static ALWAYS_INLINE struct bdev_share *bdev_share(struct nvio_bdev_desc *desc, const struct bdev_channel *ch)
+{
+	return (struct bdev_share *)((char *)desc + ch->count_at);
+}
+
+static inline struct nvio_bdev_desc *bdev_share_desc(struct bdev_share *share)
+{
+	return (struct nvio_bdev_desc *)((char *)share - share->ch->count_at);
+}
+
 /* Plain load and store: the counter has one writer, and the reader (close) wants no more than a sound value.
  */
 static ALWAYS_INLINE void bdev_count_add(
 	struct nvio_bdev_desc *desc, const struct bdev_channel *ch, uint32_t n)
 {
-	_Atomic uint32_t *count = &((struct bdev_count *)((char *)desc + ch->count_at))->n;
+	_Atomic uint32_t *count = &bdev_share(desc, ch)->n;
 
 	atomic_store_explicit(
 		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 /*
- * When an I/O began, in ticks, with the channel's epoch in the lowest bit.
+ * When an I/O began, in ticks, with the channel's epoch in the lowest bits.
  */
 static ALWAYS_INLINE uint64_t bdev_begun(const struct bdev_channel *ch)
 {
-	return (cycles() & ~1ull) | ch->epoch;
+	return (cycles() & ~(uint64_t)BDEV_EPOCH_MASK) | ch->epoch;
 }
 
+/* gate.c: one of in_flight has become 0 while somebody waits for just that. */
+void bdev_drain_check(struct bdev_channel *ch) COLD;
+
 /*
- * One I/O less on the channel, and counted: in ch->stats, or in stats_apart when it did not go through without a frame, where others
+ * It is counted, before bdev_one_less(): in ch->stats, or in stats_apart when it did not go through without a frame, where others
  * do.
  */
 static ALWAYS_INLINE void bdev_io_account(
 	struct bdev_channel *ch, struct bdev_stat *stats, const struct nvio_bdev_io *io, int status)
 {
 	struct bdev_stat *stat = &stats[io->type];
-	uint64_t ticks = cycles() - io->begun;
+	uint64_t ticks = cycles() - (io->begun & ~(uint64_t)BDEV_EPOCH_MASK);
 
-	ch->in_flight[io->begun & 1]--;
 	if (NVIO_CHECKED)
 		ch->open[io->type]--;
 	stat->ops++;
@@ -288,11 +388,25 @@ static ALWAYS_INLINE void bdev_io_account(
 		stat->errors++;
 }
 
+/* One I/O less in flight. The last step of an end: whoever waits for just that is told in there. */
+static ALWAYS_INLINE void bdev_one_less(struct bdev_channel *ch, uint64_t begun)
+{
+	if (unlikely(!--ch->in_flight[begun & BDEV_EPOCH_MASK]) && unlikely(ch->draining))
+		bdev_drain_check(ch);
+}
+
+/* What has begun and has not ended, and waits neither for a lock nor for a limit. */
+static inline uint64_t bdev_in_flight(const struct bdev_channel *ch)
+{
+	return ch->in_flight[0] + ch->in_flight[1] + ch->in_flight[2] + ch->in_flight[3] + ch->apart[0] + ch->apart[1];
+}
+
 /* The end of an I/O: from here on only the thread knows the op, no longer the channel. */
 static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
+	uint64_t begun = io->begun;
 
 	if (NVIO_CHECKED)
 		bdev_release_buffers(io);
@@ -300,6 +414,7 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
+	bdev_one_less(ch, begun);
 }
 
 /* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
@@ -334,12 +449,17 @@ int bdev_io_start(struct nvio_bdev_io *io);
 /* io.c: words for messages */
 const char *bdev_type_name(unsigned type);
 
-/* Puts the I/O at the end of the waiting queue. channel.c */
+/* wait.c: queues it until the module has room. */
 void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io);
-/* Takes it out of there and ends it. channel.c */
-void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status);
-/* Has the deadlines of what waits looked at no later than then. channel.c */
+/* The share in which something is to wait. */
+struct bdev_share *bdev_share_get(struct bdev_channel *ch, struct nvio_bdev_io *io);
+/* Ends one that waits, for whatever; false: it does not wait, but is with the module. */
+bool bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status);
+/* Ends all that wait; with `forwarded`, only what came from devices above. */
+void bdev_waiting_end_all(struct bdev_channel *ch, int status, bool forwarded);
+/* Has the deadlines of what waits, and its limits, looked at no later than then. */
 void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns);
+void bdev_timer_fired(struct nvio_timer *timer);
 extern const struct pollable_ops bdev_channel_pollable;
 void bdev_channel_ops_init(struct nvio_bdev *bdev, size_t module_size);
 static inline struct bdev_channel *bdev_channel_of(void *module)

@@ -62,6 +62,10 @@ int bdev_pool_init(struct bdev_channel *ch)
 		pool->pieces[i].next = pool->free;
 		pool->free = &pool->pieces[i];
 	}
+	for (unsigned i = 0; i < BDEV_SWAPS; i++) {
+		pool->swaps[i].next = pool->free_swaps;
+		pool->free_swaps = &pool->swaps[i];
+	}
 	ch->pool = pool;
 	return 0;
 }

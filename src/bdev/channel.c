@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels: one per device and thread, so that I/O takes no lock. Here are their making and end, the queue of
- * I/O that the module had no room for, its deadlines, and cancel.
+ * Channels: one per device and thread, so that I/O takes no lock. Here are their making and end, and cancel.
  */
-#include "base/clock.h"
+#include "bdev/gate.h"
 #include "bdev/piece.h"
 #include "bdev/stat.h"
 
 static int channel_poll(struct nvio_pollable *p)
 {
-	return nvio_thread_poll(container_of(p, struct bdev_channel, pollable)->thread, 0);
+	return thread_wait_poll(container_of(p, struct bdev_channel, pollable)->thread);
 }
 
-void bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int status)
+static struct nvio_thread *channels_thread(struct nvio_pollable *p)
 {
-	op_queue_remove(&ch->waiting, bdev_io_op(io));
-	if (op_queue_empty(&ch->waiting))
-		ch->gates &= ~BDEV_GATE_WAITING;
-	io->state &= ~BDEV_IO_WAITING;
-	bdev_io_done(io, status);
+	return container_of(p, struct bdev_channel, pollable)->thread;
 }
 
 static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
@@ -28,12 +23,11 @@ static int channel_cancel(struct nvio_pollable *p, struct nvio_op *op)
 
 	if (io->state & BDEV_IO_PIECES && bdev_pieces_stop(ch, io, -ECANCELED))
 		return 0;
-	if (!(io->state & BDEV_IO_WAITING))
+	if (!bdev_waiting_end(ch, io, -ECANCELED))
 		return fail(-EOPNOTSUPP,
 			"bdev: cancel: %s: module %s is at it and cannot be stopped; the operation will "
 			"complete by itself",
 			ch->bdev->name, ch->bdev->module->name);
-	bdev_waiting_end(ch, io, -ECANCELED);
 	return 0;
 }
 
@@ -41,99 +35,15 @@ const struct pollable_ops bdev_channel_pollable = {
 	.name = "bdev channel",
 	.poll = channel_poll,
 	.cancel = channel_cancel,
+	.thread = channels_thread,
 };
-
-/* Without a timer a deadline is seen when the I/O gets its turn. */
-void bdev_timer_arm(struct bdev_channel *ch, uint64_t due_ns)
-{
-	uint64_t now;
-
-	if (ch->timer_due_ns && ch->timer_due_ns <= due_ns)
-		return;
-	now = clock_now(&ch->bdev->env->clock);
-	if (!nvio_timer_start(
-		    ch->thread, &ch->timer, due_ns > now ? DIV_ROUND_UP(due_ns - now, NS_PER_US) : 0))
-		ch->timer_due_ns = due_ns;
-}
-
-static void timer_fired(struct nvio_timer *timer)
-{
-	struct bdev_channel *ch = timer->arg;
-	uint64_t now = clock_now(&ch->bdev->env->clock);
-	uint64_t next_ns;
-
-	ch->timer_due_ns = 0;
-	next_ns = bdev_pieces_expire(ch, now);
-	for (struct nvio_op *op = ch->waiting.head, *next; op; op = next) {
-		struct nvio_bdev_io *io = bdev_op_io(op);
-
-		next = op->next;
-		if (!(io->state & BDEV_IO_DEADLINE))
-			continue;
-		if (io->deadline_ns <= now)
-			bdev_waiting_end(ch, io, -ETIMEDOUT);
-		else if (!next_ns || io->deadline_ns < next_ns)
-			next_ns = io->deadline_ns;
-	}
-	if (next_ns)
-		bdev_timer_arm(ch, next_ns);
-}
-
-void bdev_io_wait(struct bdev_channel *ch, struct nvio_bdev_io *io)
-{
-	io->state |= BDEV_IO_WAITING;
-	op_queue_push(&ch->waiting, bdev_io_op(io));
-	ch->gates |= BDEV_GATE_WAITING;
-	if (io->state & BDEV_IO_DEADLINE)
-		bdev_timer_arm(ch, io->deadline_ns);
-}
-
-void nvio_bdev_channel_ready(void *module)
-{
-	struct bdev_channel *ch = bdev_channel_of(module);
-	struct nvio_op *op;
-
-	if (ch->resubmitting || ch->ending)
-		return;
-	ch->resubmitting = true;
-	while ((op = op_queue_pop(&ch->waiting))) {
-		struct nvio_bdev_io *io = bdev_op_io(op);
-		int rc;
-
-		io->state &= ~BDEV_IO_WAITING;
-		rc = ch->bdev->submit(ch->bdev->device, ch->module, io);
-		if (rc == -EAGAIN) {
-			io->state |= BDEV_IO_WAITING;
-			op_queue_push_front(&ch->waiting, op);
-			break;
-		}
-		if (rc)
-			bdev_io_done(io, rc);
-	}
-	/* Before the feeders have their turn: what they send would wait here, and the module owes no call for it. */
-	if (op_queue_empty(&ch->waiting))
-		ch->gates &= ~BDEV_GATE_WAITING;
-	bdev_feeders_ready(ch);
-	ch->resubmitting = false;
-}
-
-/* The first one that came from a device above; NULL: none. */
-static struct nvio_bdev_io *waiting_forwarded(const struct bdev_channel *ch)
-{
-	for (struct nvio_op *op = ch->waiting.head; op; op = op->next)
-		if (bdev_op_io(op)->state & BDEV_IO_FORWARDED)
-			return bdev_op_io(op);
-	return NULL;
-}
 
 void nvio_bdev_channel_abort(struct nvio_channel *handle)
 {
 	struct bdev_channel *ch = channel_ctx(handle);
-	struct nvio_bdev_io *io;
 
-	/* The module does not know of what waits for room, which may be never. Each end may bring another one in from above. */
-	while ((io = waiting_forwarded(ch)))
-		bdev_waiting_end(ch, io, -ECANCELED);
+	/* The module does not know of what waits, which may be for ever. */
+	bdev_waiting_end_all(ch, -ECANCELED, true);
 	if (ch->bdev->module->abort)
 		ch->bdev->module->abort(ch->bdev->device, ch->module);
 }
@@ -156,7 +66,7 @@ static int channel_join(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	} else {
 		bdev->slots_used[slot / 64] |= 1ull << slot % 64;
 		ch->slot = slot;
-		ch->count_at = offsetof(struct nvio_bdev_desc, in_flight) + slot * sizeof(struct bdev_count);
+		ch->count_at = offsetof(struct nvio_bdev_desc, shares) + slot * sizeof(struct bdev_share);
 		list_push_back(&bdev->channels, &ch->link);
 	}
 	pthread_mutex_unlock(&reg->lock);
@@ -175,6 +85,8 @@ static void channel_leave(struct nvio_bdev *bdev, struct bdev_channel *ch)
 
 	bdev_check_ended(ch);
 	pthread_mutex_lock(&reg->lock);
+	list_for_each (l, &bdev->descs)
+		bdev_share(list_entry(l, struct nvio_bdev_desc, link), ch)->ch = NULL;
 	bdev_walk_leave(ch);
 	list_remove(&ch->link);
 	bdev->slots_used[ch->slot / 64] &= ~(1ull << ch->slot % 64);
@@ -191,9 +103,9 @@ static int channel_create(void *device, struct nvio_channel *handle)
 	ch->thread = channel_thread(handle);
 	ch->bdev = bdev;
 	ch->gates = bdev->gates;
-	op_queue_init(&ch->waiting);
+	list_init(&ch->rooms);
 	op_queue_init(&ch->unissued);
-	ch->timer.fn = timer_fired;
+	ch->timer.fn = bdev_timer_fired;
 	ch->timer.arg = ch;
 	rc = bdev_frames_init(ch);
 	if (!rc && bdev->gates & BDEV_GATE_LIMITS)
@@ -203,6 +115,7 @@ static int channel_create(void *device, struct nvio_channel *handle)
 	rc = channel_join(bdev, ch);
 	if (rc)
 		goto free_pool;
+	bdev_gate_join(ch);
 	if (bdev->module->channel_create)
 		rc = bdev->module->channel_create(bdev->device, ch->module, ch->thread);
 	if (rc)
@@ -216,6 +129,7 @@ destroy_module_part:
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
 leave:
+	bdev_gate_leave(ch);
 	channel_leave(bdev, ch);
 	bdev_observe_fini(ch);
 free_pool:
@@ -232,7 +146,7 @@ static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
 {
 	if (!ch->frames)
 		return;
-	while (ch->in_flight[0] + ch->in_flight[1]) {
+	while (bdev_in_flight(ch)) {
 		if (bdev->module->abort)
 			bdev->module->abort(bdev->device, ch->module);
 		nvio_thread_poll(ch->thread, 0);
@@ -244,15 +158,20 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 {
 	struct nvio_bdev *bdev = device;
 	struct bdev_channel *ch = channel_ctx(handle);
+	struct nvio_bdev_io *reset;
 
 	ch->ending = true;
 	bdev_pieces_stop_all(ch);
-	while (!op_queue_empty(&ch->waiting))
-		bdev_waiting_end(ch, bdev_op_io(ch->waiting.head), -ECANCELED);
+	bdev_waiting_end_all(ch, -ECANCELED, false);
+	bdev_locks_end_all(ch, -ECANCELED);
+	reset = bdev_reset_of(ch);
+	if (reset)
+		bdev_reset_end(reset, -ECANCELED);
 	nvio_timer_stop(&ch->timer);
 	await_forwarded(bdev, ch);
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
+	bdev_gate_leave(ch);
 	channel_leave(bdev, ch);
 	bdev_observe_fini(ch);
 	bdev_stat_stop_feeding(ch);

@@ -49,7 +49,7 @@ void bdev_check_done(struct nvio_bdev_io *io)
 
 	if (op->status != -EINPROGRESS || op->owner != &ch->pollable)
 		module_at_fault(io, "was completed twice");
-	if (io->state & BDEV_IO_WAITING)
+	if (io->state & (BDEV_IO_WAITING | BDEV_IO_HELD | BDEV_IO_UNPAID))
 		module_at_fault(io, "was completed that submit() had answered -EAGAIN to");
 	/* A channel may be ended by whoever closes the environment. */
 	if (thread_current() != ch->thread && !ch->ending)
@@ -58,7 +58,7 @@ void bdev_check_done(struct nvio_bdev_io *io)
 
 void bdev_check_ended(const struct bdev_channel *ch)
 {
-	uint64_t count = ch->in_flight[0] + ch->in_flight[1];
+	uint64_t count = bdev_in_flight(ch);
 	char types[TYPES_BYTES] = "";
 	size_t len = 0;
 

@@ -3,7 +3,7 @@
  * Descriptors: who has a device open, with which rights, and the events that they hear on their own threads.
  */
 #include "base/alloc.h"
-#include "bdev/bdev.h"
+#include "bdev/gate.h"
 #include <nvio/error.h>
 
 /* With the registry lock held. 0, or why the device cannot be opened like this. */
@@ -160,7 +160,7 @@ static uint64_t in_flight(const struct nvio_bdev_desc *desc)
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < BDEV_MAX_CHANNELS; i++)
-		count += atomic_load_explicit(&desc->in_flight[i].n, memory_order_relaxed);
+		count += atomic_load_explicit(&desc->shares[i].n, memory_order_relaxed);
 	return count;
 }
 
@@ -170,6 +170,7 @@ void bdev_desc_close(struct nvio_bdev_desc *desc)
 	struct bdev_registry *reg = desc->reg;
 	bool last, kept;
 
+	bdev_gate_desc_closes(desc);
 	pthread_mutex_lock(&reg->lock);
 	list_remove(&desc->link);
 	if (bdev->claimed_by == desc)

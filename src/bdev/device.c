@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/opts.h"
-#include "bdev/bdev.h"
+#include "bdev/gate.h"
 #include "bdev/uuid.h"
 #include <nvio/error.h>
 
@@ -69,10 +69,14 @@ static int params_check(const struct nvio_bdev_params *p)
 	return rc ? rc : size_check("create", p->name, p->num_blocks, p->block_size);
 }
 
-/* What the layer adds to what the module can do: what can be made of reads and writes, and a flush that nobody needs. */
+/*
+ * What the layer adds to what the module can do: what can be made of reads and writes, a flush that nobody needs, and reset,
+ * of which the module need have no part.
+ */
 static uint32_t all_types(const struct nvio_bdev_params *p)
 {
-	uint32_t types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE);
+	uint32_t types = p->io_types | NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) | NVIO_BDEV_CAN(NVIO_BDEV_IO_COMPARE) |
+			 NVIO_BDEV_CAN(NVIO_BDEV_IO_RESET);
 
 	if (types & NVIO_BDEV_CAN(NVIO_BDEV_IO_WRITE))
 		types |= BDEV_EMULATED_TYPES;
@@ -128,6 +132,7 @@ static struct nvio_bdev *bdev_alloc(struct nvio_env *env, const struct nvio_bdev
 	list_init(&bdev->descs);
 	list_init(&bdev->channels);
 	pthread_mutex_init(&bdev->resize_lock, NULL);
+	bdev_gate_init(bdev);
 	bdev_channel_ops_init(bdev, p->channel_size);
 	return bdev;
 }
@@ -137,6 +142,7 @@ static void bdev_dealloc(struct nvio_bdev *bdev)
 {
 	for (unsigned i = 0; i < BDEV_MAX_ALIASES; i++)
 		alloc_free(atomic_load(&bdev->aliases[i]));
+	bdev_gate_fini(bdev);
 	pthread_mutex_destroy(&bdev->resize_lock);
 	alloc_free(bdev->past_histograms);
 	alloc_free(bdev->past);

@@ -9,8 +9,10 @@ void bdev_emulate(struct nvio_bdev_io *io)
 		bdev_pieces_begin(io, BDEV_PIECES_ZEROES);
 	else if (io->type == NVIO_BDEV_IO_COPY)
 		bdev_pieces_begin(io, BDEV_PIECES_COPY);
-	else
+	else if (io->type == NVIO_BDEV_IO_COMPARE)
 		bdev_pieces_begin(io, BDEV_PIECES_COMPARE);
+	else
+		bdev_swap_begin(io);
 }
 
 int bdev_pieces_next(struct nvio_bdev_io *io, int status)

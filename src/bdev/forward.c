@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #include "base/alloc.h"
-#include "bdev/bdev.h"
+#include "bdev/gate.h"
 
 int bdev_frames_init(struct bdev_channel *ch)
 {
@@ -105,6 +105,7 @@ static NOINLINE int forward_framed(struct nvio_bdev_io *io, struct nvio_bdev_des
 	f->state = io->state;
 	f->deadline_ns = io->deadline_ns;
 	f->rest = io->rest;
+	bdev_set_apart(upper, io);
 	io->frame = f;
 	io->desc = below;
 	io->channel = ch;
@@ -154,11 +155,11 @@ int nvio_bdev_io_forward(struct nvio_bdev_io *io, struct nvio_bdev_desc *below, 
 	before = io->offset;
 	io->offset = offset;
 	rc = bdev->submit(bdev->device, ch->module, io);
-	if (unlikely(rc)) {
-		io->offset = before;
-		upper->wants_ready |= rc == -EAGAIN;
-	}
-	return rc;
+	if (likely(!rc))
+		return 0;
+	io->offset = before;
+	/* It waits below, where all who want room there have their turns. */
+	return rc == -EAGAIN ? forward_framed(io, below, ch, offset) : rc;
 }
 
 void bdev_io_end_apart(struct nvio_bdev_io *io, int status)
@@ -172,6 +173,7 @@ void bdev_io_end_apart(struct nvio_bdev_io *io, int status)
 	bdev_count_add(io->desc, ch, -1u);
 	op->owner = thread_pollable(ch->thread);
 	thread_end_op(ch->thread, op, status);
+	bdev_one_less(ch, io->begun);
 }
 
 /* There is room again for what wanted some. */
@@ -197,6 +199,7 @@ void bdev_io_return(struct nvio_bdev_io *io, int status)
 	struct bdev_channel *upper = f->ch;
 
 	bdev_io_account(ch, ch->stats_apart, io, status);
+	bdev_one_less(ch, io->begun);
 	io->frame = f->next;
 	io->channel = upper;
 	io->desc = f->desc;
@@ -206,6 +209,7 @@ void bdev_io_return(struct nvio_bdev_io *io, int status)
 	io->deadline_ns = f->deadline_ns;
 	io->rest = f->rest;
 	bdev_io_op(io)->owner = &upper->pollable;
+	bdev_set_back(upper, io);
 	f->next = upper->free_frames;
 	upper->free_frames = f;
 	if (upper->hooked)

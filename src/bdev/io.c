@@ -6,7 +6,9 @@
  */
 #include <inttypes.h>
 
+#include "bdev/gate.h"
 #include "bdev/piece.h"
+#include "bdev/qos.h"
 #include "bdev/submit.h"
 
 const char *bdev_type_name(unsigned type)
@@ -134,11 +136,11 @@ NOINLINE int bdev_io_submit_slow(struct nvio_bdev_io *io)
 	struct bdev_channel *ch = io->channel;
 
 	/* Of one that came from above the deadline is seen to there. */
-	if (!(io->state & BDEV_IO_FORWARDED))
+	if (bdev_io_op(io)->timeout_us && !(io->state & BDEV_IO_FORWARDED))
 		set_deadline(ch, io, bdev_io_op(io)->timeout_us);
 	if (ch->gates & BDEV_GATE_TIMED)
 		io->state |= BDEV_IO_TIMED;
-	return bdev_io_start(io);
+	return bdev_gate_enter(io);
 }
 
 static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io *io)
@@ -146,7 +148,8 @@ static ALWAYS_INLINE int io_submit(struct bdev_channel *ch, struct nvio_bdev_io 
 	const struct nvio_bdev *bdev = ch->bdev;
 	int rc;
 
-	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates))
+	if (unlikely(bdev_io_op(io)->timeout_us | ch->gates) &&
+		!(!bdev_io_op(io)->timeout_us && ch->gates == BDEV_GATE_QOS && bdev_qos_fast(ch, io)))
 		return bdev_io_submit_slow(io);
 	rc = bdev->submit(bdev->device, ch->module, io);
 	return likely(!rc) ? 0 : not_taken(io, rc);
@@ -289,6 +292,8 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 		bdev_emulate(io);
 		return;
 	}
+	if (io->state & (BDEV_IO_LIMITED | BDEV_IO_RESET))
+		bdev_gate_done(io);
 	/* -ECANCELED stands: it never reached the module, and somebody asked for just that. */
 	if (io->state & BDEV_IO_DEADLINE && status != -ECANCELED &&
 		clock_now(&ch->bdev->env->clock) >= io->deadline_ns)

@@ -3,6 +3,7 @@
  * Handing out pieces: in the order in which the I/Os came, as long as the pool has some; the end of a piece, and of the whole. A module may
  * end a piece inside submit: bdev_pieces_pump() is a loop that is never entered twice, so that nothing recurses.
  */
+#include "bdev/gate.h"
 #include "bdev/piece.h"
 
 static struct bdev_piece *piece_of(struct nvio_bdev_io *io)
@@ -156,6 +157,9 @@ static void finish(struct nvio_bdev_io *whole)
 	if (status == -EINPROGRESS)
 		return;
 	whole->state &= ~BDEV_IO_PIECES;
+	bdev_set_back(whole->channel, whole);
+	if (whole->state & BDEV_IO_SWAPPING)
+		bdev_swap_end(whole);
 	bdev_io_done_slow(whole, status);
 }
 
@@ -215,9 +219,8 @@ static void pump(struct bdev_channel *ch)
 void bdev_pieces_restart(struct nvio_bdev_io *io, enum bdev_pieces_kind kind)
 {
 	struct bdev_channel *ch = io->channel;
-	bool locked = bdev_pieces_of(io)->locked;
 
-	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind, .locked = locked };
+	*bdev_pieces_of(io) = (struct bdev_pieces){ .kind = kind };
 	io->state |= BDEV_IO_UNISSUED;
 	op_queue_push(&ch->unissued, bdev_io_op(io));
 	if (io->state & BDEV_IO_DEADLINE)
@@ -230,11 +233,11 @@ void bdev_pieces_begin(struct nvio_bdev_io *io, enum bdev_pieces_kind kind)
 	struct bdev_channel *ch = io->channel;
 
 	io->state |= BDEV_IO_PIECES;
-	bdev_pieces_of(io)->locked = false;
 	if (!ch->pool && bdev_pool_init(ch)) {
 		bdev_io_done_slow(io, -ENOMEM);
 		return;
 	}
+	bdev_set_apart(ch, io); /* it is its pieces that are with the module */
 	bdev_pieces_restart(io, kind);
 }
 
@@ -273,7 +276,7 @@ static bool stop_waiting(struct bdev_channel *ch, struct nvio_bdev_io *whole, in
 	bool stopped = false;
 
 	bdev_pieces_of(whole)->in_flight++; /* it stays while we are at it */
-	for (struct nvio_op *op = ch->waiting.head, *next; op; op = next) {
+	for (struct nvio_op *op = bdev_share_get(ch, whole)->room.head, *next; op; op = next) {
 		next = op->next;
 		if (!(bdev_op_io(op)->state & BDEV_IO_PIECE) || piece_of(bdev_op_io(op))->whole != whole)
 			continue;

@@ -8,8 +8,10 @@
 #define BDEV_PIECE_H
 
 #include "bdev/bdev.h"
+#include "bdev/lock.h"
 
 #define BDEV_PIECES	  32	/* in flight per channel */
+#define BDEV_SWAPS	  32	/* compare and writes per channel that have or ask for their locks; more wait */
 #define BDEV_PIECE_IOVCNT 32	/* of one piece */
 #define BDEV_BOUNCES	  8	/* pieces per channel whose data goes through memory of the pool */
 #define BDEV_BOUNCE_BYTES 65536 /* of these, each; the largest block size */
@@ -32,7 +34,6 @@ struct bdev_pieces {
 	int32_t status; /* the first error */
 	uint32_t in_flight;
 	uint8_t kind; /* enum bdev_pieces_kind */
-	bool locked;  /* it holds its range */
 };
 
 nvio_static_assert(sizeof(struct bdev_pieces) <= sizeof(((struct nvio_bdev_io *)0)->module), "it needs no memory of its own");
@@ -48,6 +49,12 @@ struct bdev_piece {
 	struct iovec iov[BDEV_PIECE_IOVCNT];
 };
 
+/* The lock of a compare and write that is made of reads and writes. */
+struct bdev_swap {
+	struct bdev_lock lock;
+	struct bdev_swap *next;
+};
+
 /* Of a channel, made when it is first needed, or with the channel of a device that has limits: about 640 KiB. Own thread. */
 struct bdev_pool {
 	struct bdev_piece *free;
@@ -55,7 +62,13 @@ struct bdev_pool {
 	unsigned char *bounces[BDEV_BOUNCES];
 	unsigned char *memory; /* DMA-able; the zeros, then the bounces */
 	struct bdev_piece pieces[BDEV_PIECES];
+	struct bdev_swap *free_swaps;
+	struct bdev_swap swaps[BDEV_SWAPS];
 };
+
+/* swap.c: takes the lock, and begins; gives it back. */
+void bdev_swap_begin(struct nvio_bdev_io *io);
+void bdev_swap_end(struct nvio_bdev_io *io);
 
 int bdev_pool_init(struct bdev_channel *ch);
 void bdev_pool_fini(struct bdev_channel *ch);

@@ -32,24 +32,18 @@ void bdev_stat_add(struct bdev_stat *into, const struct bdev_stat *from)
 	into->ticks += from->ticks;
 }
 
-/* Of a feeding channel, how many of its I/Os went straight through to the channel below. */
-static uint64_t gone_through(const struct bdev_channel *feeder)
+/* With the module; of a feeding channel, those that went straight through to the channel below. */
+static uint64_t with_module(const struct bdev_channel *ch)
 {
-	uint64_t count = feeder->in_flight[0] + feeder->in_flight[1], apart = feeder->bdev->forwards;
-
-	for (const struct bdev_frame *f = feeder->free_frames; f; f = f->next)
-		apart--;
-	for (const struct nvio_op *op = feeder->waiting.head; op; op = op->next)
-		apart++;
-	return count > apart ? count - apart : 0;
+	return ch->in_flight[0] + ch->in_flight[1] + ch->in_flight[2] + ch->in_flight[3];
 }
 
 uint64_t bdev_depth(const struct bdev_channel *ch)
 {
-	uint64_t depth = ch->in_flight[0] + ch->in_flight[1];
+	uint64_t depth = bdev_in_flight(ch);
 
 	list_for_each (l, &ch->feeders)
-		depth += gone_through(list_entry(l, struct bdev_channel, feeder));
+		depth += with_module(list_entry(l, struct bdev_channel, feeder));
 	return depth;
 }
 

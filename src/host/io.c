@@ -162,6 +162,14 @@ int nvio_ns_compare(struct nvio_ns *ns, struct nvio_qpair *qp, const void *buf, 
 	return submit(ns, qp, HOST_IO_RW, NVIO_NVM_COMPARE, (void *)(uintptr_t)buf, 0, lba, nblocks, op);
 }
 
+int nvio_ns_comparev(struct nvio_ns *ns, struct nvio_qpair *qp, const struct iovec *iov, int iovcnt, uint64_t lba, uint32_t nblocks,
+	struct nvio_op *op)
+{
+	int rc = ns && ns->ctrlr ? need_oncs(ns, NVIO_ONCS_COMPARE, "Compare") : 0;
+
+	return rc ? rc : rwv(ns, qp, NVIO_NVM_COMPARE, iov, iovcnt, lba, nblocks, op);
+}
+
 int nvio_ns_write_zeroes(struct nvio_ns *ns, struct nvio_qpair *qp, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
 	int rc;

@@ -272,6 +272,9 @@ static void on_created(struct admin_cmd *cmd, int rc)
 	struct nvio_qpair *qp = cmd->qp;
 	struct nvio_sqe sqe;
 
+	/* Answered, but a reset has begun before the answer was read, and the controller forgets the queue. */
+	if (!rc && ctrlr_state(cmd->c) <= CTRLR_DISABLE)
+		rc = -ECANCELED;
 	if (rc == -ECANCELED) { /* a reset came between; begun again when the controller is ready */
 		qp->state = QPAIR_NEW;
 	} else if (rc) {

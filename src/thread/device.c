@@ -114,9 +114,14 @@ static struct nvio_thread *submitter(struct nvio_op *op)
 	return container_of(op->owner, struct nvio_thread, channel_ops);
 }
 
+static struct nvio_thread *submitting_thread(struct nvio_pollable *p)
+{
+	return container_of(p, struct nvio_thread, channel_ops);
+}
+
 static int poll_submitter(struct nvio_pollable *p)
 {
-	return nvio_thread_poll(container_of(p, struct nvio_thread, channel_ops), 0);
+	return nvio_thread_poll(submitting_thread(p), 0);
 }
 
 static void end(struct device_op *d, int status)
@@ -179,6 +184,7 @@ const struct pollable_ops device_pollable_ops = {
 	.name = "io device",
 	.poll = poll_submitter,
 	.cancel = cancel,
+	.thread = submitting_thread,
 };
 
 static void timed_out(struct nvio_timer *timer)

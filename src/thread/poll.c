@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <sched.h>
 
+#include "thread/co.h"
 #include "thread/device.h"
 #include "thread/poller.h"
 
@@ -216,6 +217,9 @@ static ALWAYS_INLINE int poll(struct nvio_thread *t, uint32_t max_msgs, void *os
 	/* Also those that ended before the poll: nothing but `done` can be waiting for them. */
 	if (!op_queue_empty(&t->hot.ended))
 		work = add_work(work, run_ended(t));
+	/* Last: what they wait for has ended just now, if it did. */
+	if (unlikely(t->attention & ATT_CO))
+		work = add_work(work, co_run(t));
 	count(&t->counts, work);
 	leave(t, &f);
 	return work;

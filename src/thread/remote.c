@@ -67,9 +67,14 @@ static struct nvio_thread *home_of(const struct nvio_op *op)
 	return container_of(op->owner, struct nvio_thread, remote_pollable);
 }
 
+static struct nvio_thread *home(struct nvio_pollable *p)
+{
+	return container_of(p, struct nvio_thread, remote_pollable);
+}
+
 static int poll_home(struct nvio_pollable *p)
 {
-	return run_wait(container_of(p, struct nvio_thread, remote_pollable));
+	return thread_wait_poll(home(p));
 }
 
 /* Submitter: it is at home, in whatever way. */
@@ -95,6 +100,7 @@ const struct pollable_ops remote_pollable_ops = {
 	.name = "call to a thread",
 	.poll = poll_home,
 	.cancel = cancel_at_home,
+	.thread = home,
 };
 
 static void timed_out(struct nvio_timer *timer)

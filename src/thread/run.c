@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include "thread/state.h"
+#include <nvio/co.h>
 
 #define POLLS_PER_LOOK	64u   /* at the clock, while idle */
 #define POLLS_PER_YIELD 2000u /* of a thread that may not sleep: a few hundred microseconds */
@@ -83,7 +84,7 @@ static void rest(struct nvio_thread *t, struct rest *r)
 static bool drained(struct nvio_thread *t)
 {
 	return !mail_waiting(&t->msgs) && op_queue_empty(&t->hot.ended) && !t->dying_count &&
-	       list_empty(&t->device_ops) && list_empty(&t->remote_ops);
+	       list_empty(&t->device_ops) && list_empty(&t->remote_ops) && !nvio_co_count(t);
 }
 
 int nvio_thread_run(struct nvio_thread *t, uint32_t spin_us)
@@ -120,7 +121,7 @@ void nvio_thread_stop(struct nvio_thread *t)
 	msg_ring(&t->msgs, &t->stop);
 }
 
-int run_wait(struct nvio_thread *t)
+int thread_wait_poll(struct nvio_thread *t)
 {
 	int work = nvio_thread_poll(t, 0);
 

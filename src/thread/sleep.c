@@ -177,7 +177,7 @@ static void set_timer_fd(struct nvio_thread *t)
 
 static bool work_waits(const struct nvio_thread *t)
 {
-	return !op_queue_empty(&t->hot.ended) || t->dying_count || mail_waiting(&t->msgs);
+	return !op_queue_empty(&t->hot.ended) || t->dying_count || mail_waiting(&t->msgs) || t->attention & ATT_CO;
 }
 
 /* Milliseconds until the first timer is due, rounded up; 0: due; -1: there is none. */

@@ -2,6 +2,7 @@
 /*
  * OS threads with an nvio_thread of their own: how they start, run and drain. Waiting for one is in join.c.
  */
+#include "thread/co.h"
 #include "thread/spawn.h"
 
 #include <inttypes.h>
@@ -60,6 +61,7 @@ static bool drain(struct nvio_thread *t)
 static void end_thread(struct nvio_thread *t)
 {
 	nvio_thread_exit(t);
+	co_stop(t);
 	poll_drain(t);
 	if (drain(t)) {
 		thread_free(t);

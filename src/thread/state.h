@@ -27,8 +27,10 @@
 #define ATT_SOURCES  (1u << 3) /* there are event sources */
 #define ATT_LOOP     (1u << 4) /* a loop watches its descriptor that does not ask for the timeout: sleep.c */
 #define ATT_TIMERS   (1u << 5) /* there are timers that run */
+#define ATT_CO       (1u << 8) /* coroutines are ready, or wait for what must be polled: co_run() */
 
 struct event_source;
+struct co_sched;
 
 /* How an idle thread rests: run.c. */
 struct rest {
@@ -77,6 +79,7 @@ struct nvio_thread {
 	struct timer_heap timers;
 	struct thread_counts counts;
 	struct msg_queue msgs; /* anyone, by its own rules */
+	struct co_sched *co;   /* NULL: there never was a coroutine */
 
 	/* Pollers. */
 	struct list incoming; /* become active at the next poll */
@@ -222,8 +225,6 @@ void remote_queue_fini(struct remote_queue *q);
 void futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
 void futex_wake(_Atomic uint32_t *word);
 
-/* run.c: a poll on behalf of nvio_wait(), which sleeps when it has long found nothing. */
-int run_wait(struct nvio_thread *t);
 
 /* stats.c */
 void counts_init(struct thread_counts *c);

@@ -6,17 +6,24 @@
 
 #include "base/alloc.h"
 #include "base/opts.h"
+#include "thread/co.h"
 #include "thread/device.h"
 #include "thread/poller.h"
 
 static int poll_thread(struct nvio_pollable *p)
 {
-	return run_wait((struct nvio_thread *)container_of(p, struct thread_hot, pollable));
+	return thread_wait_poll((struct nvio_thread *)container_of(p, struct thread_hot, pollable));
+}
+
+static struct nvio_thread *thread_itself(struct nvio_pollable *p)
+{
+	return (struct nvio_thread *)container_of(p, struct thread_hot, pollable);
 }
 
 static const struct pollable_ops thread_pollable_ops = {
 	.name = "thread",
 	.poll = poll_thread,
+	.thread = thread_itself,
 };
 
 void nvio_thread_opts_init(struct nvio_thread_opts *opts)
@@ -105,6 +112,7 @@ void thread_free(struct nvio_thread *t)
 	registry_remove(t);
 	env_child_remove(t->env, &t->child);
 	poller_free_all(t);
+	co_fini(t);
 	timer_heap_fini(&t->timers);
 	current_forget(t);
 	/* First the senders that are still inside (msg_close() among them), then what they may touch. */
@@ -264,6 +272,8 @@ static COLD int still_busy(struct nvio_thread *t)
 
 int nvio_thread_destroy(struct nvio_thread *t)
 {
+	int rc;
+
 	if (owned_elsewhere(t))
 		return fail(-EBUSY, "thread: destroy: %s: another OS thread has it right now", t->name);
 	if (t->depth)
@@ -271,6 +281,9 @@ int nvio_thread_destroy(struct nvio_thread *t)
 			t->name);
 	msg_close(&t->msgs);
 	poll_drain(t);
+	rc = co_busy_rc(t);
+	if (rc)
+		return rc;
 	if (channel_count(t) || !list_empty(&t->device_ops) || !list_empty(&t->remote_ops) ||
 		!op_queue_empty(&t->hot.ended) || mail_waiting(&t->msgs))
 		return still_busy(t);
@@ -297,7 +310,7 @@ bool nvio_thread_is_idle(const struct nvio_thread *t)
 {
 	check_own(t, "nvio_thread_is_idle");
 	return !mail_waiting(&t->msgs) && !t->timers.count && !t->active && !t->dying_count &&
-	       op_queue_empty(&t->hot.ended);
+	       op_queue_empty(&t->hot.ended) && !(t->attention & ATT_CO);
 }
 
 int nvio_thread_send(struct nvio_thread *t, void (*fn)(void *arg), void *arg)
@@ -324,6 +337,11 @@ int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), 
 	rc = t ? msg_send(&t->msgs, fn, arg) : fail(-ESHUTDOWN, "thread: send: the thread is gone");
 	pthread_mutex_unlock(&r->lock);
 	return rc;
+}
+
+void thread_send_note(struct nvio_thread *t, struct note *note)
+{
+	note_send(&t->msgs, note);
 }
 
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)
@@ -353,6 +371,11 @@ static int thread_idle_poll(void)
 {
 	struct nvio_thread *t = thread_current();
 
+	/* A coroutine lets that very poll go on, instead of making another on its small stack. */
+	if (co_current()) {
+		(void)nvio_co_yield(); /* cancelled or not: what is waited for decides */
+		return 1;
+	}
 	return t ? nvio_thread_poll(t, 0) : 0;
 }
 
@@ -366,6 +389,7 @@ int thread_env_init(struct nvio_env *env)
 	list_init(&r->threads);
 	env->threads = r;
 	op_idle_poll = thread_idle_poll;
+	op_suspend = co_wait_op;
 	return 0;
 }
 

@@ -57,6 +57,16 @@ static inline void thread_end_op(struct nvio_thread *t, struct nvio_op *op, int 
  */
 int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg);
 
+/* run.c: a poll on behalf of nvio_wait(), which sleeps when it has long found nothing. */
+int thread_wait_poll(struct nvio_thread *t);
+
+struct note;
+
+/*
+ * Sends a note (thread/msg.h), which is never refused. The thread must be known to live, as one does that has a channel. Any thread.
+ */
+void thread_send_note(struct nvio_thread *t, struct note *note);
+
 struct io_device;
 
 #define CHANNEL_PLACES (NVIO_CHECKED ? 4 : 1)

@@ -11,6 +11,8 @@ const struct nvio_bdev_module *const bdev_builtin_modules[] = {
 	&delay_module,
 	&error_module,
 	&split_module,
+	&nvme_module,
+	&crypto_module,
 	NULL,
 };
 
@@ -24,5 +26,7 @@ const struct bdev_form *const bdev_forms[] = {
 	&delay_form,
 	&error_form,
 	&split_form,
+	&nvme_form,
+	&crypto_form,
 	NULL,
 };

@@ -13,6 +13,8 @@ extern const struct nvio_bdev_module passthru_module;
 extern const struct nvio_bdev_module delay_module;
 extern const struct nvio_bdev_module error_module;
 extern const struct nvio_bdev_module split_module;
+extern const struct nvio_bdev_module nvme_module;
+extern const struct nvio_bdev_module crypto_module;
 
 /* forms.c, forms_error.c */
 extern const struct bdev_form malloc_form;
@@ -23,6 +25,10 @@ extern const struct bdev_form passthru_form;
 extern const struct bdev_form delay_form;
 extern const struct bdev_form error_form;
 extern const struct bdev_form split_form;
+
+/* nvme_form.c, crypto_form.c */
+extern const struct bdev_form nvme_form;
+extern const struct bdev_form crypto_form;
 
 /* error_plan.c: 0, or -EINVAL in words. */
 int error_inject_check(const struct nvio_bdev_error_inject *inject);

@@ -169,41 +169,52 @@ static void a_poll_that_completes_and_fails_counts_as_completed(void **state)
 	assert_int_equal(dones, 1);
 }
 
-static struct fake hook_fake;
-static int hook_calls;
+static struct fake suspend_fake;
+static int suspensions;
+static bool poll_fails;
 
-/* As a coroutine's suspension: comes back now and then, once in a while for nothing. */
-static int hook(struct nvio_op *op)
+/* As a coroutine's suspension: comes back now and then, once in a while for nothing, or because the owner's poll has failed. */
+static bool suspend(struct nvio_op *op)
 {
-	if (++hook_calls == 3)
-		op_end(op_queue_pop(&hook_fake.queue), 0);
-	return 0;
+	if (++suspensions == 3)
+		op_end(op_queue_pop(&suspend_fake.queue), 0);
+	return !poll_fails;
 }
 
-static int broken_hook(struct nvio_op *op)
+static bool in_no_coroutine(struct nvio_op *op)
 {
-	return fail(-ECANCELED, "coroutine: ended");
+	suspensions++;
+	return false;
 }
 
-static void inside_a_coroutine_the_hook_waits(void **state)
+static void inside_a_coroutine_it_is_suspended(void **state)
 {
 	struct nvio_op op = NVIO_OP(NULL);
 
-	fake_init(&hook_fake, &fake_ops);
-	hook_calls = 0;
-	op_wait_hook = hook;
-	fake_submit(&hook_fake, &op);
+	fake_init(&suspend_fake, &fake_ops);
+	suspensions = 0;
+	op_suspend = suspend;
+	fake_submit(&suspend_fake, &op);
 	assert_int_equal(nvio_wait(&op), 0);
-	assert_int_equal(hook_calls, 3);
+	assert_int_equal(suspensions, 3);
 	assert_int_equal(nvio_wait(&op), 0); /* not in flight: no suspension */
-	assert_int_equal(hook_calls, 3);
-	op_wait_hook = broken_hook;
-	fake_submit(&hook_fake, &op);
-	assert_int_equal(nvio_wait(&op), -ECANCELED);
-	op_wait_hook = NULL;
-	assert_int_equal(hook_fake.polls, 0);
+	assert_int_equal(suspensions, 3);
+	assert_int_equal(suspend_fake.polls, 0);
+
+	/* The words of a failure are the poll's. */
+	poll_fails = true;
+	suspend_fake.poll_rc = -EBUSY;
+	fake_submit(&suspend_fake, &op);
+	assert_int_equal(nvio_wait(&op), -EBUSY);
+	assert_string_equal(nvio_errmsg(), "wait: fake: the operation is still in flight: fake: the device is gone");
+	poll_fails = false;
+	suspend_fake.poll_rc = 0;
+
+	op_suspend = in_no_coroutine;
+	suspend_fake.polls = 0;
 	assert_int_equal(nvio_wait(&op), 0);
-	assert_int_equal(hook_fake.polls, 1);
+	assert_int_equal(suspend_fake.polls, 1);
+	op_suspend = NULL;
 }
 
 struct self_freeing {
@@ -410,7 +421,7 @@ int main(void)
 		cmocka_unit_test(others_of_the_queue_complete_meanwhile),
 		cmocka_unit_test(a_failing_poll_ends_the_wait),
 		cmocka_unit_test(a_poll_that_completes_and_fails_counts_as_completed),
-		cmocka_unit_test(inside_a_coroutine_the_hook_waits),
+		cmocka_unit_test(inside_a_coroutine_it_is_suspended),
 		cmocka_unit_test(done_may_free_the_op),
 		cmocka_unit_test(done_may_submit_the_op_anew),
 		cmocka_unit_test(done_may_wait_for_another_op),

@@ -88,6 +88,67 @@ static void text_makes_what_it_says(void **state)
 	}
 }
 
+/* Options of the error device from text do what they say; those of the others are seen in what is made. */
+static void options_of_the_error_device_are_heeded(void **state)
+{
+	static const struct {
+		const char *options;
+		uint32_t struck; /* which of 16 reads of one block, from block 0 on: a bit for each */
+		int status;
+	} cases[] = {
+		{ "kind=fail", 0xffff, -EIO },
+		{ "kind=none", 0, 0 },
+		{ "kind=fail&type=write", 0, 0 },
+		{ "kind=fail&type=read&errno=28", 0xffff, -ENOSPC },
+		{ "kind=fail&lba=2&blocks=3", 0x001c, -EIO },
+		{ "kind=fail&lba=14", 0xc000, -EIO },
+		{ "kind=fail&skip=4&every=3&count=2", 0x0090, -EIO },
+		{ "kind=no_memory&count=1&us=1", 0, 0 },
+		{ "kind=corrupt", 0, 0 },
+		{ "kind=fail&p=0.000001&count=1", 0, 0 },
+	};
+	struct fixture *f = *state;
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		unsigned char buf[BLOCK];
+		uint32_t struck = 0;
+		struct disk d;
+		char text[128];
+
+		snprintf(text, sizeof(text), "error?name=e&%s:malloc:1M?name=m", cases[c].options);
+		make(f, text);
+		d = disk_open(f, "e", NVIO_BDEV_WRITE);
+		for (unsigned i = 0; i < 16; i++) {
+			int rc = do_read(&d, buf, i * BLOCK, BLOCK);
+
+			if (rc)
+				assert_int_equal(rc, cases[c].status);
+			struck |= (rc ? 1u : 0) << i;
+		}
+		assert_int_equal(struck, cases[c].struck);
+		disk_close(&d);
+		delete_device(f, "m");
+		poll_some(f);
+	}
+}
+
+static void a_corrupted_byte_is_where_the_text_says(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char buf[BLOCK];
+	struct nvio_op op = NVIO_OP(NULL);
+	struct disk d;
+
+	make(f, "error?name=a&kind=fail&type=write&sf=0x280:error?name=e&kind=corrupt&type=read&offset=9&xor=0x40:malloc:1M");
+	d = disk_open(f, "a", NVIO_BDEV_WRITE);
+	assert_ok(do_read(&d, buf, 0, BLOCK));
+	assert_int_equal(buf[9], 0x40);
+	assert_true(all_bytes_are(buf, 0, 9));
+	assert_int_equal(nvio_await(nvio_bdev_write(d.desc, d.ch, buf, 0, BLOCK, &op), &op), -EIO);
+	assert_int_equal(op.cpl.sf, 0x280);
+	disk_close(&d);
+}
+
 static const struct {
 	const char *text, *place, *word;
 } bad[] = {
@@ -345,30 +406,30 @@ static void what_is_checked_is_not_made(void **state)
 static void ten_thousand_devices_come_and_go(void **state)
 {
 	struct fixture *f = *state;
-	static struct nvio_op ops[1000];
+	static struct nvio_op ops[5000];
 	char text[64], name[16];
 
-	for (unsigned round = 0; round < 5; round++) {
-		for (unsigned i = 0; i < 1000; i++) {
-			snprintf(text, sizeof(text), "passthru?name=p%u:null:1M?name=n%u", i, i);
-			make(f, text);
-		}
-		assert_int_equal(count(f), 2000);
-		for (unsigned i = 0; i < 1000; i++) {
-			snprintf(name, sizeof(name), "n%u", i);
-			ops[i] = (struct nvio_op)NVIO_OP(NULL);
-			assert_ok(nvio_bdev_delete(f->env, name, &ops[i]));
-		}
-		for (unsigned i = 0; i < 1000; i++)
-			assert_ok(nvio_wait(&ops[i]));
-		assert_int_equal(count(f), 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "passthru?name=p%u:null:1M?name=n%u", i, i);
+		make(f, text);
 	}
+	assert_int_equal(count(f), 10000);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		ops[i] = (struct nvio_op)NVIO_OP(NULL);
+		assert_ok(nvio_bdev_delete(f->env, name, &ops[i]));
+	}
+	for (unsigned i = 0; i < 5000; i++)
+		assert_ok(nvio_wait(&ops[i]));
+	assert_int_equal(count(f), 0);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		fixture_test(text_makes_what_it_says),
+		fixture_test(options_of_the_error_device_are_heeded),
+		fixture_test(a_corrupted_byte_is_where_the_text_says),
 		fixture_test(what_makes_no_sense_is_told_with_its_place),
 		fixture_test(long_and_deep_text_has_its_bounds),
 		fixture_test(paths_are_escaped),

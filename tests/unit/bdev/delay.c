@@ -277,6 +277,7 @@ static void each_allocation_may_fail(void **state)
 			assert_ok(nvio_bdev_close(desc));
 		}
 	}
+	channel_allocations_may_fail(f, "d");
 }
 
 int main(void)

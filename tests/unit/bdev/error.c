@@ -2,8 +2,6 @@
 /* The error device: who is struck, by what, and that nobody else is. B4. */
 #include "stack.h"
 
-#include "base/alloc.h"
-
 static struct nvio_bdev_error_inject inject_of(enum nvio_bdev_error_kind kind, uint32_t types)
 {
 	struct nvio_bdev_error_inject i;
@@ -97,6 +95,10 @@ static void counters_and_ranges_choose(void **state)
 /* An I/O that begins before the range, or ends behind it, touches it. */
 static void touching_a_range_is_enough(void **state)
 {
+	static const struct {
+		uint64_t first;
+		int rc;
+	} cases[] = { { 6, 0 }, { 7, -EIO }, { 9, -EIO }, { 11, -EIO }, { 12, 0 } };
 	struct fixture *f = *state;
 	struct disk d = make_error(f);
 	struct nvio_bdev_error_inject i = inject_of(NVIO_BDEV_ERROR_FAIL, READS);
@@ -105,11 +107,8 @@ static void touching_a_range_is_enough(void **state)
 	i.lba = 10;
 	i.num_blocks = 2;
 	inject(f, &i);
-	assert_int_equal(do_read(&d, buf, 7 * BLOCK, 4 * BLOCK), -EIO);
-	assert_int_equal(do_read(&d, buf, 11 * BLOCK, 4 * BLOCK), -EIO);
-	assert_int_equal(do_read(&d, buf, 9 * BLOCK, 4 * BLOCK), -EIO);
-	assert_ok(do_read(&d, buf, 6 * BLOCK, 4 * BLOCK));
-	assert_ok(do_read(&d, buf, 12 * BLOCK, 4 * BLOCK));
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++)
+		assert_int_equal(do_read(&d, buf, cases[c].first * BLOCK, 4 * BLOCK), cases[c].rc);
 	disk_close(&d);
 }
 
@@ -382,20 +381,20 @@ static void chance_follows_from_the_seed(void **state)
 
 static void the_first_that_strikes_is_all_that_an_io_gets(void **state)
 {
+	static const int statuses[] = { -ENOSPC, -EILSEQ, 0 };
 	struct fixture *f = *state;
 	struct disk d = make_error(f);
-	struct nvio_bdev_error_inject a = inject_of(NVIO_BDEV_ERROR_FAIL, READS), b = a;
 	unsigned char buf[BLOCK];
 
-	a.count = 1;
-	a.status = -ENOSPC;
-	b.count = 1;
-	b.status = -EILSEQ;
-	inject(f, &a);
-	inject(f, &b);
-	assert_int_equal(do_read(&d, buf, 0, BLOCK), -ENOSPC);
-	assert_int_equal(do_read(&d, buf, 0, BLOCK), -EILSEQ);
-	assert_ok(do_read(&d, buf, 0, BLOCK));
+	for (size_t n = 0; n < 2; n++) {
+		struct nvio_bdev_error_inject i = inject_of(NVIO_BDEV_ERROR_FAIL, READS);
+
+		i.count = 1;
+		i.status = statuses[n];
+		inject(f, &i);
+	}
+	for (size_t n = 0; n < ARRAY_SIZE(statuses); n++)
+		assert_int_equal(do_read(&d, buf, 0, BLOCK), statuses[n]);
 	disk_close(&d);
 }
 
@@ -458,7 +457,6 @@ static void each_allocation_may_fail(void **state)
 {
 	struct fixture *f = *state;
 	struct nvio_bdev_error_opts o;
-	struct nvio_channel *ch;
 	struct nvio_bdev_desc *desc;
 	long left = -1;
 	int rc;
@@ -477,17 +475,7 @@ static void each_allocation_may_fail(void **state)
 			assert_ok(nvio_bdev_close(desc));
 		}
 	}
-	assert_ok(nvio_bdev_open(f->env, "e", NVIO_BDEV_WRITE, &desc));
-	left = -1;
-	for (long n = 0; left < 0; n++) {
-		alloc_fail_after(n);
-		rc = nvio_bdev_channel(desc, &ch);
-		left = alloc_fail_after(-1);
-		assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
-		poll_some(f);
-	}
-	nvio_channel_put(ch);
-	assert_ok(nvio_bdev_close(desc));
+	channel_allocations_may_fail(f, "e");
 }
 
 int main(void)

@@ -300,7 +300,6 @@ static void each_allocation_may_fail(void **state)
 	struct fixture *f = *state;
 	struct nvio_bdev_passthru_opts o;
 	struct nvio_bdev_desc *desc;
-	struct nvio_channel *ch;
 	long left = -1;
 	int rc;
 
@@ -318,17 +317,7 @@ static void each_allocation_may_fail(void **state)
 			assert_ok(nvio_bdev_close(desc));
 		}
 	}
-	assert_ok(nvio_bdev_open(f->env, "p", NVIO_BDEV_WRITE, &desc));
-	left = -1;
-	for (long n = 0; left < 0; n++) {
-		alloc_fail_after(n);
-		rc = nvio_bdev_channel(desc, &ch);
-		left = alloc_fail_after(-1);
-		assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
-		poll_some(f);
-	}
-	nvio_channel_put(ch);
-	assert_ok(nvio_bdev_close(desc));
+	channel_allocations_may_fail(f, "p");
 }
 
 int main(void)

@@ -5,6 +5,8 @@
 
 #include "support.h"
 
+#include "base/alloc.h"
+
 #define BLOCK  512u
 #define BLOCKS 4096u
 
@@ -78,6 +80,26 @@ static MAYBE_UNUSED bool is_there(struct fixture *f, const char *name, uint64_t 
 		*blocks = nvio_bdev_num_blocks(nvio_bdev_desc_bdev(desc));
 	assert_ok(nvio_bdev_close(desc));
 	return true;
+}
+
+/* Each allocation that a channel of the device takes, at all levels of its stack. */
+static MAYBE_UNUSED void channel_allocations_may_fail(struct fixture *f, const char *name)
+{
+	struct nvio_bdev_desc *desc;
+	struct nvio_channel *ch;
+	long left = -1;
+	int rc;
+
+	assert_ok(nvio_bdev_open(f->env, name, NVIO_BDEV_WRITE, &desc));
+	for (long n = 0; left < 0; n++) {
+		alloc_fail_after(n);
+		rc = nvio_bdev_channel(desc, &ch);
+		left = alloc_fail_after(-1);
+		assert_int_equal(rc, left < 0 ? -ENOMEM : 0);
+		poll_some(f);
+	}
+	nvio_channel_put(ch);
+	assert_ok(nvio_bdev_close(desc));
 }
 
 /* ---- a bottom that the test moves on ---- */

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 
+#include <nvio/co.h>
+
 enum call {
 	CALL_REGISTER,
 	CALL_UNREGISTER,
@@ -22,6 +24,8 @@ enum call {
 	CALL_HAS_POLLERS,
 	CALL_CANCEL_CALL,
 	CALL_CANCEL_WALK,
+	CALL_CO_CANCEL,
+	CALL_CO_DETACH,
 	CALLS,
 };
 
@@ -43,6 +47,8 @@ static const char *const names[CALLS] = {
 	"nvio_thread_has_pollers",
 	"nvio_cancel",
 	"nvio_cancel",
+	"nvio_co_cancel",
+	"nvio_co_detach",
 };
 
 struct scene {
@@ -52,6 +58,7 @@ struct scene {
 	struct nvio_timer timer;
 	struct nvio_channel *ch;
 	struct nvio_op op, walk;
+	struct nvio_co *co;
 	enum call call;
 	int err; /* where standard error goes */
 	atomic_bool attached;
@@ -98,6 +105,8 @@ static void make_call(struct scene *s)
 	case CALL_HAS_POLLERS: nvio_thread_has_pollers(s->theirs); break;
 	case CALL_CANCEL_CALL: nvio_cancel(&s->op); break;
 	case CALL_CANCEL_WALK: nvio_cancel(&s->walk); break;
+	case CALL_CO_CANCEL: nvio_co_cancel(s->co); break;
+	case CALL_CO_DETACH: nvio_co_detach(s->co); break;
 	case CALLS: break;
 	}
 }
@@ -129,7 +138,7 @@ static int play(void *arg)
 	if (nvio_poller_register(s->theirs, "p", nothing, NULL, 0, &s->p) ||
 		nvio_timer_start(s->theirs, &s->timer, 1000) || nvio_io_device_register(s->env, s, &ops) ||
 		nvio_channel_get(s->env, s, &s->ch) || nvio_thread_call(s->mine, nothing, NULL, &s->op) ||
-		nvio_channel_for_each(s->env, s, visit_nothing, NULL, &s->walk))
+		nvio_channel_for_each(s->env, s, visit_nothing, NULL, &s->walk) || nvio_co_spawn(s->theirs, nothing, NULL, NULL, &s->co))
 		return 1;
 	nvio_thread_detach(s->theirs);
 	if (pthread_create(&os, NULL, attach_and_stay, s))
