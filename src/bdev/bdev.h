@@ -420,6 +420,8 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 
 /* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
+/* As bdev_io_done(), of what never went down: the channel below must not count it. io.c */
+void bdev_io_done_here(struct nvio_bdev_io *io, int status);
 
 /* nvio_bdev_io_done() for modules in this library. */
 static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)
