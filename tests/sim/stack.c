@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The simulator of block devices: random stacks on one nvio_thread and a simulated clock, every operation, injected errors, delays, limits,
- * locks, resets, cancelling, deadlines, and an end in the middle of it. Everything follows from the seed, which is printed.
+ * The simulator of block devices: random stacks, several descriptors and channels on several nvio_threads (all polled here, in random
+ * order) and a simulated clock; every operation, injected errors, delays, limits and weights, locks, resets, cancelling, deadlines, channels
+ * that come and go, and an end in the middle of it. Everything follows from the seed, which is printed.
  *
  *     sim_stack SEEDS [FIRST]
  *     sim_stack --catch       proves that it sees wrong data: a device that changes bytes must end a run
@@ -28,6 +29,7 @@
 #define MAX_LEN	   (64 << 10)
 #define MAX_LAYERS 4
 #define MAX_IOV	   5
+#define MAX_WAYS   3
 #define STEPS	   2500
 #define DRAIN_S	   3600 /* simulated */
 #define KEY	   "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -40,6 +42,7 @@ struct request {
 	struct nvio_op op;
 	struct world *w;
 	enum kind kind;
+	struct way *way;
 	uint64_t lba, src;
 	uint32_t nblocks, stamp;
 	uint8_t *mem, *buf, *buf2;
@@ -54,13 +57,19 @@ struct block {
 	bool unsure, locked;
 };
 
+/* A way to the device: a thread, and a descriptor and a channel on it. The first one's thread made the stack. */
+struct way {
+	struct nvio_thread *thread;
+	struct nvio_bdev_desc *desc;
+	struct nvio_channel *ch;
+};
+
 struct world {
 	struct random random;
 	uint64_t seed, clock_ns;
 	struct nvio_env *env;
-	struct nvio_thread *thread;
-	struct nvio_bdev_desc *desc;
-	struct nvio_channel *ch;
+	struct way ways[MAX_WAYS];
+	unsigned way_count;
 	char text[1024], name[NVIO_BDEV_NAME_MAX + 1];
 	uint32_t block_size, next_stamp;
 	uint64_t num_blocks;
@@ -68,6 +77,7 @@ struct world {
 	struct block *blocks;
 	struct request requests[MAX_OPS];
 	struct nvio_bdev_lock lock;
+	struct way *lock_way;
 	enum { UNLOCKED, LOCKING, LOCKED } lock_state;
 	bool quiesced, has_crypto;
 	uint64_t submitted, ended, succeeded;
@@ -94,6 +104,20 @@ static uint64_t sim_now(void *arg)
 static uint64_t below(struct world *w, uint64_t n)
 {
 	return random_below(&w->random, n);
+}
+
+/* What is done on one of the ways is done with its thread current. */
+static struct way *enter(struct world *w, unsigned i)
+{
+	struct way *way = &w->ways[i];
+
+	ensure(w, !nvio_thread_attach(way->thread), "attach: %s", nvio_errmsg());
+	return way;
+}
+
+static void leave(struct world *w, struct way *way)
+{
+	ensure(w, !nvio_thread_detach(way->thread), "detach: %s", nvio_errmsg());
 }
 
 /* ---- content ---- */
@@ -242,7 +266,16 @@ static void fill_expected(struct world *w, struct request *r)
 
 static int submit_qos(struct world *w, struct request *r)
 {
+	struct nvio_bdev_desc_qos d;
 	struct nvio_bdev_qos q;
+
+	if (below(w, 2)) {
+		nvio_bdev_desc_qos_init(&d);
+		d.weight = (uint32_t)(1 + below(w, 1000));
+		if (!below(w, 3))
+			d.ios = (struct nvio_bdev_rate){ .per_s = 100 + below(w, 100000) };
+		return nvio_bdev_set_desc_qos(r->way->desc, r->way->ch, &d, &r->op);
+	}
 
 	nvio_bdev_qos_init(&q);
 	if (below(w, 2))
@@ -251,7 +284,7 @@ static int submit_qos(struct world *w, struct request *r)
 		q.all_bytes = (struct nvio_bdev_rate){ .per_s = 1000000 + below(w, 100000000), .burst = 1 + below(w, 1000000) };
 	if (!below(w, 3))
 		q.max_in_flight = (uint32_t)(1 + below(w, 16));
-	return nvio_bdev_set_qos(w->desc, w->ch, &q, &r->op);
+	return nvio_bdev_set_qos(r->way->desc, r->way->ch, &q, &r->op);
 }
 
 static int submit(struct world *w, struct request *r)
@@ -262,29 +295,29 @@ static int submit(struct world *w, struct request *r)
 	case READ:
 		memset(r->buf, 0xee, len);
 		cut(w, r);
-		return below(w, 2) ? nvio_bdev_read(w->desc, w->ch, r->buf, offset, len, &r->op)
-				   : nvio_bdev_readv(w->desc, w->ch, r->iov, r->iovcnt, offset, len, &r->op);
+		return below(w, 2) ? nvio_bdev_read(r->way->desc, r->way->ch, r->buf, offset, len, &r->op)
+				   : nvio_bdev_readv(r->way->desc, r->way->ch, r->iov, r->iovcnt, offset, len, &r->op);
 	case WRITE:
 		fill(w, r->buf, r->lba, r->nblocks, r->stamp);
 		cut(w, r);
-		return below(w, 2) ? nvio_bdev_write(w->desc, w->ch, r->buf, offset, len, &r->op)
-				   : nvio_bdev_writev(w->desc, w->ch, r->iov, r->iovcnt, offset, len, &r->op);
-	case ZEROES: return nvio_bdev_write_zeroes(w->desc, w->ch, offset, len, &r->op);
+		return below(w, 2) ? nvio_bdev_write(r->way->desc, r->way->ch, r->buf, offset, len, &r->op)
+				   : nvio_bdev_writev(r->way->desc, r->way->ch, r->iov, r->iovcnt, offset, len, &r->op);
+	case ZEROES: return nvio_bdev_write_zeroes(r->way->desc, r->way->ch, offset, len, &r->op);
 	case COMPARE:
 		fill_expected(w, r);
-		return nvio_bdev_compare(w->desc, w->ch, r->buf, offset, len, &r->op);
+		return nvio_bdev_compare(r->way->desc, r->way->ch, r->buf, offset, len, &r->op);
 	case COMPARE_AND_WRITE:
 		fill_expected(w, r);
 		fill(w, r->buf2, r->lba, r->nblocks, r->stamp);
-		return nvio_bdev_compare_and_write(w->desc, w->ch, r->buf, r->buf2, offset, len, &r->op);
-	case COPY: return nvio_bdev_copy(w->desc, w->ch, r->src * w->block_size, offset, len, &r->op);
-	case RESET: return nvio_bdev_reset(w->desc, w->ch, &r->op);
+		return nvio_bdev_compare_and_write(r->way->desc, r->way->ch, r->buf, r->buf2, offset, len, &r->op);
+	case COPY: return nvio_bdev_copy(r->way->desc, r->way->ch, r->src * w->block_size, offset, len, &r->op);
+	case RESET: return nvio_bdev_reset(r->way->desc, r->way->ch, &r->op);
 	case LOCK:
-		return nvio_bdev_lock_range(w->desc, w->ch, &w->lock, offset, len,
+		return nvio_bdev_lock_range(r->way->desc, r->way->ch, &w->lock, offset, len,
 			(uint32_t)below(w, 4), &r->op);
-	case QUIESCE: return nvio_bdev_quiesce(w->desc, w->ch, &w->lock, &r->op);
+	case QUIESCE: return nvio_bdev_quiesce(r->way->desc, r->way->ch, &w->lock, &r->op);
 	case QOS: return submit_qos(w, r);
-	default: return nvio_bdev_flush(w->desc, w->ch, &r->op);
+	default: return nvio_bdev_flush(r->way->desc, r->way->ch, &r->op);
 	}
 }
 
@@ -344,10 +377,14 @@ static void start_op(struct world *w, struct request *r)
 		set_locked(w, r, true);
 	else
 		r->nblocks = r->kind == LOCK ? r->nblocks : 0;
-	if (r->kind == LOCK || r->kind == QUIESCE)
+	r->way = enter(w, (unsigned)below(w, w->way_count));
+	if (r->kind == LOCK || r->kind == QUIESCE) {
 		w->lock_state = LOCKING;
+		w->lock_way = r->way;
+	}
 	r->in_flight = true;
 	rc = submit(w, r);
+	leave(w, r->way);
 	if (r->kind >= RESET)
 		r->nblocks = 0;
 	if (!rc) {
@@ -364,12 +401,15 @@ static void unlock(struct world *w)
 	if (w->lock_state != LOCKED)
 		return;
 	w->lock_state = UNLOCKED;
+	enter(w, (unsigned)(w->lock_way - w->ways));
 	ensure(w, !(w->quiesced ? nvio_bdev_unquiesce(&w->lock) : nvio_bdev_unlock_range(&w->lock)), "unlock: %s", nvio_errmsg());
+	leave(w, w->lock_way);
 }
 
 static void poll(struct world *w)
 {
-	nvio_thread_poll(w->thread, (uint32_t)below(w, 4));
+	for (unsigned i = 0; i < w->way_count; i++)
+		nvio_thread_poll(w->ways[below(w, w->way_count)].thread, (uint32_t)below(w, 4));
 	w->clock_ns += below(w, below(w, 50) ? 20000 : 5000000);
 	if (!below(w, 8))
 		unlock(w);
@@ -424,6 +464,7 @@ static void no_log(void *arg, enum nvio_log_level level, const char *text)
 /* Until it has succeeded: what was never written through an encrypting layer reads as anything. */
 static void clear_all(struct world *w)
 {
+	struct way *way = enter(w, 0);
 	uint64_t chunk = w->num_blocks / 16, rest = w->num_blocks % 16;
 
 	for (unsigned i = 0; i < 17; i++) {
@@ -433,13 +474,14 @@ static void clear_all(struct world *w)
 		for (unsigned tries = 0; tries < 1000 && rc; tries++) {
 			struct nvio_op op = NVIO_OP(NULL);
 
-			rc = nvio_bdev_write_zeroes(w->desc, w->ch, i * chunk * w->block_size, blocks * w->block_size, &op);
+			rc = nvio_bdev_write_zeroes(way->desc, way->ch, i * chunk * w->block_size, blocks * w->block_size, &op);
 			while (!rc && nvio_op_pending(&op))
 				poll(w);
 			rc = rc ? rc : op.status;
 		}
 		ensure(w, !rc, "clear: %s", nvio_errno_name(rc));
 	}
+	leave(w, way);
 }
 
 static void world_open(struct world *w)
@@ -454,16 +496,24 @@ static void world_open(struct world *w)
 	eo.log_fn = no_log; /* closing in the middle of it is what is done here */
 	w->clock_ns = 1000000000;
 	ensure(w, !nvio_env_open(&eo, &w->env), "env: %s", nvio_errmsg());
-	ensure(w, !nvio_thread_create(w->env, NULL, &w->thread), "thread: %s", nvio_errmsg());
-	ensure(w, !nvio_thread_attach(w->thread), "attach: %s", nvio_errmsg());
+	w->way_count = (unsigned)(1 + below(w, MAX_WAYS));
+	for (unsigned i = 0; i < w->way_count; i++)
+		ensure(w, !nvio_thread_create(w->env, NULL, &w->ways[i].thread), "thread: %s", nvio_errmsg());
+	enter(w, 0);
 	w->block_size = below(w, 2) ? 512 : 4096;
 	w->has_crypto = !nvio_bdev_check_str("crypto?key=" KEY ":malloc:1M");
 	make_text(w);
 	rc = nvio_bdev_create_str(w->env, w->text, w->name);
 	ensure(w, !rc, "create: %s", nvio_errmsg());
-	ensure(w, !nvio_bdev_open(w->env, w->name, NVIO_BDEV_WRITE, &w->desc), "open: %s", nvio_errmsg());
-	ensure(w, !nvio_bdev_channel(w->desc, &w->ch), "channel: %s", nvio_errmsg());
-	w->num_blocks = nvio_bdev_num_blocks(nvio_bdev_desc_bdev(w->desc));
+	leave(w, &w->ways[0]);
+	for (unsigned i = 0; i < w->way_count; i++) {
+		struct way *way = enter(w, i);
+
+		ensure(w, !nvio_bdev_open(w->env, w->name, NVIO_BDEV_WRITE, &way->desc), "open: %s", nvio_errmsg());
+		ensure(w, !nvio_bdev_channel(way->desc, &way->ch), "channel: %s", nvio_errmsg());
+		leave(w, way);
+	}
+	w->num_blocks = nvio_bdev_num_blocks(nvio_bdev_desc_bdev(w->ways[0].desc));
 	w->blocks = calloc(w->num_blocks, sizeof(*w->blocks));
 	ensure(w, w->blocks, "memory");
 	w->ops = (unsigned)(1 + below(w, MAX_OPS));
@@ -475,6 +525,38 @@ static void world_open(struct world *w)
 	clear_all(w);
 }
 
+static void cancel(struct world *w, struct request *r)
+{
+	enter(w, (unsigned)(r->way - w->ways));
+	nvio_cancel(&r->op);
+	leave(w, r->way);
+}
+
+static bool is_busy(const struct world *w, const struct way *way)
+{
+	for (unsigned i = 0; i < w->ops; i++)
+		if (w->requests[i].in_flight && w->requests[i].way == way)
+			return true;
+	return false;
+}
+
+/*
+ * A channel goes, and another one comes. Not with I/O in flight: its end would wait for that, and what that waits for may be another of
+ * the threads, which nobody polls meanwhile. Nor with a lock that is asked for or held.
+ */
+static void renew(struct world *w)
+{
+	struct way *way = enter(w, (unsigned)below(w, w->way_count));
+
+	if (!is_busy(w, way) && (w->lock_state == UNLOCKED || w->lock_way != way)) {
+		nvio_channel_put(way->ch);
+		for (unsigned i = 0; i < 3; i++)
+			nvio_thread_poll(way->thread, 0);
+		ensure(w, !nvio_bdev_channel(way->desc, &way->ch), "channel: %s", nvio_errmsg());
+	}
+	leave(w, way);
+}
+
 static void world_run(struct world *w)
 {
 	for (unsigned step = 0; step < STEPS; step++) {
@@ -483,7 +565,9 @@ static void world_run(struct world *w)
 		if (!r->in_flight)
 			start_op(w, r);
 		else if (!below(w, 200))
-			nvio_cancel(&r->op);
+			cancel(w, r);
+		if (!below(w, 500))
+			renew(w);
 		if (below(w, 3))
 			poll(w);
 	}
@@ -504,6 +588,7 @@ static void world_drain(struct world *w)
 static void world_audit(struct world *w)
 {
 	struct request *r = &w->requests[0];
+	struct way *way = enter(w, 0);
 
 	for (uint64_t lba = 0; lba + 8 <= w->num_blocks; lba += 8) {
 		int rc = -EIO;
@@ -513,7 +598,7 @@ static void world_audit(struct world *w)
 		r->buf = r->mem;
 		for (unsigned tries = 0; tries < 50 && rc; tries++) {
 			r->op = (struct nvio_op)NVIO_OP(NULL);
-			rc = nvio_bdev_read(w->desc, w->ch, r->buf, lba * w->block_size, 8ull * w->block_size, &r->op);
+			rc = nvio_bdev_read(way->desc, way->ch, r->buf, lba * w->block_size, 8ull * w->block_size, &r->op);
 			while (!rc && nvio_op_pending(&r->op))
 				poll(w);
 			rc = rc ? rc : r->op.status;
@@ -521,17 +606,21 @@ static void world_audit(struct world *w)
 		ensure(w, !rc, "audit: %s", nvio_op_strerror(&r->op));
 		check_read(w, r);
 	}
+	leave(w, way);
 }
 
-static void world_close(struct world *w)
+static void world_close(struct world *w, bool drained)
 {
 	/* By the environment, or one by one: both must do. */
-	if (below(w, 2)) {
-		nvio_channel_put(w->ch);
-		nvio_thread_poll(w->thread, 0);
-		ensure(w, !nvio_bdev_close(w->desc), "close: %s", nvio_errmsg());
+	for (unsigned i = 0; drained && i < w->way_count && below(w, 3); i++) {
+		struct way *way = enter(w, i);
+
+		nvio_channel_put(way->ch);
+		for (unsigned n = 0; n < 3; n++)
+			nvio_thread_poll(way->thread, 0);
+		ensure(w, !nvio_bdev_close(way->desc), "close: %s", nvio_errmsg());
+		leave(w, way);
 	}
-	nvio_thread_detach(w->thread);
 	nvio_env_close(w->env);
 	ensure(w, w->ended == w->submitted, "%" PRIu64 " of %" PRIu64 " ops ended", w->ended, w->submitted);
 	for (unsigned i = 0; i < w->ops; i++)
@@ -546,6 +635,7 @@ struct totals {
 static void run_seed(uint64_t seed, bool corrupt, struct totals *t)
 {
 	static struct world w;
+	bool drained;
 
 	memset(&w, 0, sizeof(w));
 	w.seed = seed;
@@ -554,7 +644,8 @@ static void run_seed(uint64_t seed, bool corrupt, struct totals *t)
 	world_open(&w);
 	world_run(&w);
 	/* A third of them end in the middle of it. */
-	if (below(&w, 3)) {
+	drained = below(&w, 3);
+	if (drained) {
 		world_drain(&w);
 		world_audit(&w);
 	}
@@ -562,7 +653,7 @@ static void run_seed(uint64_t seed, bool corrupt, struct totals *t)
 	t->succeeded += w.succeeded;
 	t->encrypted += !!strstr(w.text, "crypto");
 	t->nvme += !!strstr(w.text, "nvme");
-	world_close(&w);
+	world_close(&w, drained);
 }
 
 static int catch_corruption(void)
