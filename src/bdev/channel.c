@@ -151,6 +151,8 @@ static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
 		if (bdev->module->abort)
 			bdev->module->abort(bdev->device, ch->module);
 		nvio_thread_poll(ch->thread, 0);
+		if (atomic_load_explicit(&bdev->env->closing, memory_order_relaxed))
+			thread_poll_all(bdev->env);
 	}
 }
 

@@ -344,6 +344,19 @@ void thread_send_note(struct nvio_thread *t, struct note *note)
 	note_send(&t->msgs, note);
 }
 
+void thread_poll_all(struct nvio_env *env)
+{
+	struct nvio_thread *t;
+	uint64_t id = 0;
+
+	while ((t = thread_next(env->threads, id))) {
+		id = t->id;
+		if (!owned_elsewhere(t))
+			nvio_thread_poll(t, 0);
+		thread_unref(t);
+	}
+}
+
 struct nvio_thread *nvio_thread_app(struct nvio_env *env)
 {
 	struct thread_registry *r = env->threads;

@@ -57,6 +57,12 @@ static inline void thread_end_op(struct nvio_thread *t, struct nvio_op *op, int 
  */
 int thread_send_by_id(struct nvio_env *env, uint64_t id, void (*fn)(void *arg), void *arg);
 
+/*
+ * A turn for each thread of an environment that is being closed, when what one waits for may be another's to do: nobody else polls
+ * them any more.
+ */
+void thread_poll_all(struct nvio_env *env);
+
 /* run.c: a poll on behalf of nvio_wait(), which sleeps when it has long found nothing. */
 int thread_wait_poll(struct nvio_thread *t);
 
