@@ -24,6 +24,14 @@ INSTRUCTIONS = [
     Instructions('bdev-null', 32, whole_loop, 200, 731, 'bdev null, whole loop, depth 32'),
 ]
 
+Difference = collections.namedtuple('Difference', 'load base depth most words')
+
+# What a layer adds to the whole loop.
+DIFFERENCES = [
+    Difference('bdev-passthru', 'bdev-null', 32, 60, 'passthru over null, depth 32'),
+    Difference('bdev-qos', 'bdev-null', 32, 40, 'limits that are not reached, over null, depth 32'),
+]
+
 Rate = collections.namedtuple('Rate', 'row depth share iops')
 
 # Reached with either: so large a share of the floor beside it, or so many I/Os per second on the machine of docs/performance.md.

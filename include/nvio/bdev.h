@@ -53,8 +53,8 @@ typedef void (*nvio_bdev_event_fn)(struct nvio_bdev_desc *desc, enum nvio_bdev_e
 
 /*
  * Opens by name, alias or uuid. 0; -ENODEV no such device (named in nvio_errmsg()); -EROFS write asked of a read-only device;
- * -EPERM claimed, by a module that builds on it or by nvio_bdev_claim(); -ENOMEM; -EINVAL unknown flag or NULL. Thread: a current nvio_thread is needed: events are
- * delivered on it, and close happens on it.
+ * -EPERM claimed, by a module that builds on it or by nvio_bdev_claim(); -ENOMEM; -EINVAL unknown flag or NULL. Thread: a current
+ * nvio_thread is needed: events are delivered on it, and close happens on it.
  */
 NVIO_EXPORT int nvio_bdev_open(struct nvio_env *env, const char *name, uint32_t flags, struct nvio_bdev_desc **desc);
 

@@ -122,7 +122,10 @@ struct nvio_bdev_params {
 	bool read_only;
 	bool volatile_cache; /* then FLUSH is a must, and submit() honours io->fua */
 
-	/* What submit() can take at once; the library splits or copies what is not so. 0: no limit. */
+	/*
+	 * What submit() can take at once; the library splits or copies reads, writes and compares that are not so. All other types
+	 * come as large as they were asked for. 0: no limit.
+	 */
 	uint32_t max_io_bytes;	 /* of READ, WRITE, COMPARE; a multiple of the block */
 	uint32_t boundary_bytes; /* a power of two, at least a block: no READ, WRITE or COMPARE crosses a multiple of it */
 	uint32_t max_iovcnt;	 /* of READ, WRITE, COMPARE */

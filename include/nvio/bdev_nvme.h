@@ -51,7 +51,8 @@ NVIO_EXPORT int nvio_bdev_nvme_detach(struct nvio_env *env, const char *name, st
 
 /*
  * The controller of a base name, for its state, its log pages and other admin commands; it is the library's, and closed by
- * detaching; so is the one function that hears its events. 0; -ENODEV no such controller, or it is not ready yet; -EINVAL NULL. Any thread; admin ops: the attaching one.
+ * detaching; so is the one function that hears its events. 0; -ENODEV no such controller, or it is not ready yet; -EINVAL NULL.
+ * Any thread; admin ops: the attaching one.
  */
 NVIO_EXPORT int nvio_bdev_nvme_ctrlr(struct nvio_env *env, const char *name, struct nvio_ctrlr **ctrlr);
 

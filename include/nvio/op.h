@@ -87,8 +87,8 @@ static inline int nvio_op_pending(const struct nvio_op *op)
 /*
  * Waits until the op is complete and returns its status. Outside a coroutine it polls what the op is waiting on (its
  * queue pair, or the nvio_thread it was submitted on), so other callbacks of that queue run meanwhile, and sleeps where that has
- * found nothing for a while (a queue pair, a controller); inside a
- * coroutine it suspends the coroutine, and when that is cancelled (nvio/co.h) the op is, by nvio_cancel(). On an op that is not in flight it returns op->status at once.
+ * found nothing for a while (a queue pair, a controller). Inside a coroutine it suspends the coroutine, and when that is
+ * cancelled (nvio/co.h) the op is, by nvio_cancel(). On an op that is not in flight it returns op->status at once.
  * Thread: the submitting one. May be called from a `done` callback, except for the op that is being completed.
  */
 NVIO_EXPORT int nvio_wait(struct nvio_op *op);
@@ -114,8 +114,8 @@ NVIO_EXPORT int nvio_cancel(struct nvio_op *op);
 /*
  * How the op ended, in words: "success", the NVMe status (with SCT and SC) where a controller answered, or the errno.
  * For an op that was never in flight because its submit failed, the calling thread's last failure as nvio_errmsg() tells it; an
- * op that was in flight before still tells how that ended, since a failed submit leaves it untouched: ask nvio_errmsg() then. Never NULL; the text is
- * valid until the calling thread's next call of this function.
+ * op that was in flight before still tells how that ended, since a failed submit leaves it untouched: ask nvio_errmsg() then.
+ * Never NULL; the text is valid until the calling thread's next call of this function.
  */
 NVIO_EXPORT const char *nvio_op_strerror(const struct nvio_op *op);
 

@@ -7,6 +7,7 @@
 #define BASE_ENV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -35,6 +36,8 @@ struct nvio_env {
 	int cores[1024];            /* immutable; ascending */
 	int core_count;
 	int shm_fd;                 /* -1, or holds the lock of shm_id */
+
+	_Atomic bool closing; /* what is open is being closed, by one OS thread for all of its nvio_threads */
 
 	/* The rooms' own; made at open by the room's init, ended at close by its fini. */
 	struct mem *mem;

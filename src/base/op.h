@@ -109,8 +109,16 @@ static inline struct nvio_op *op_queue_pop(struct op_queue *q)
 {
 	struct nvio_op *op = q->head;
 
-	if (op)
-		op_queue_remove(q, op);
+	if (!op)
+		return NULL;
+	/* As op_queue_remove(), but it is known who points to it. */
+	q->head = op->next;
+	if (op->next)
+		op->next->pprev = &q->head;
+	else
+		q->tail = &q->head;
+	op->next = NULL;
+	op->pprev = NULL;
 	return op;
 }
 

@@ -406,19 +406,22 @@ static ALWAYS_INLINE void bdev_io_end(struct nvio_bdev_io *io, int status)
 {
 	struct bdev_channel *ch = io->channel;
 	struct nvio_op *op = bdev_io_op(io);
+	struct nvio_thread *thread = ch->thread;
 	uint64_t begun = io->begun;
 
 	if (NVIO_CHECKED)
 		bdev_release_buffers(io);
 	bdev_io_account(ch, ch->stats, io, status);
 	bdev_count_add(io->desc, ch, -1u);
-	op->owner = thread_pollable(ch->thread);
-	thread_end_op(ch->thread, op, status);
+	op->owner = thread_pollable(thread);
+	thread_end_op(thread, op, status);
 	bdev_one_less(ch, begun);
 }
 
 /* The same where more than the module has a say: a deadline, a device above, something done in pieces. io.c */
 void bdev_io_done_slow(struct nvio_bdev_io *io, int status);
+/* As bdev_io_done(), of what never went down: the channel below must not count it. io.c */
+void bdev_io_done_here(struct nvio_bdev_io *io, int status);
 
 /* nvio_bdev_io_done() for modules in this library. */
 static ALWAYS_INLINE void bdev_io_done(struct nvio_bdev_io *io, int status)

@@ -154,6 +154,14 @@ static void await_forwarded(struct nvio_bdev *bdev, struct bdev_channel *ch)
 	}
 }
 
+/* Before the module lets go of the channel below, which may end in any poll from then on. */
+static void stop_feeding(struct bdev_channel *ch)
+{
+	bdev_stat_stop_feeding(ch);
+	list_remove(&ch->feeder);
+	ch->feeds = NULL;
+}
+
 /* Stop intake, end what waits, let the module finish what it has. */
 static void channel_destroy(void *device, struct nvio_channel *handle)
 {
@@ -170,12 +178,12 @@ static void channel_destroy(void *device, struct nvio_channel *handle)
 		bdev_reset_end(reset, -ECANCELED);
 	nvio_timer_stop(&ch->timer);
 	await_forwarded(bdev, ch);
+	stop_feeding(ch);
 	if (bdev->module->channel_destroy)
 		bdev->module->channel_destroy(bdev->device, ch->module);
 	bdev_gate_leave(ch);
 	channel_leave(bdev, ch);
 	bdev_observe_fini(ch);
-	bdev_stat_stop_feeding(ch);
 	bdev_pool_fini(ch);
 	bdev_frames_fini(ch);
 }

@@ -202,10 +202,14 @@ int nvio_bdev_close(struct nvio_bdev_desc *desc)
 
 int nvio_bdev_claim(struct nvio_bdev_desc *desc)
 {
-	struct nvio_bdev *bdev = desc->bdev;
-	struct bdev_registry *reg = bdev->env->bdevs;
+	struct bdev_registry *reg;
+	struct nvio_bdev *bdev;
 	int rc = 0;
 
+	if (!desc)
+		return fail(-EINVAL, "bdev: claim: the descriptor is NULL");
+	bdev = desc->bdev;
+	reg = bdev->env->bdevs;
 	pthread_mutex_lock(&reg->lock);
 	if (atomic_load(&bdev->removed))
 		rc = fail(-ENODEV, "bdev: claim: %s: the device has been removed; close it", bdev->name);

@@ -269,7 +269,10 @@ void bdev_unpin(struct nvio_bdev *bdev)
 
 void bdev_last_closed(struct nvio_bdev *bdev)
 {
-	if (bdev->delete_thread == thread_current())
+	struct nvio_thread *current = thread_current();
+
+	/* By both: a thread made later may have its address. */
+	if (current && bdev->delete_thread == current && bdev->delete_thread_id == nvio_thread_id(current))
 		finish(bdev);
 	else if (thread_send_by_id(bdev->env, bdev->delete_thread_id, finish, bdev))
 		log_msg(&bdev->env->log, NVIO_LOG_WARN,

@@ -69,10 +69,12 @@ static ALWAYS_INLINE bool fits(const struct nvio_bdev_io *io, const struct nvio_
 
 	if (unlikely(handle->key != bdev || !(below->io_types & type)))
 		return false;
-	if (unlikely(type & RANGELESS))
-		return size;
-	if (unlikely(io->type == NVIO_BDEV_IO_COPY) && io->src + offset - io->offset > size - io->len)
-		return false;
+	if (unlikely(io->type > NVIO_BDEV_IO_WRITE)) {
+		if (type & RANGELESS)
+			return size;
+		if (io->type == NVIO_BDEV_IO_COPY && io->src + offset - io->offset > size - io->len)
+			return false;
+	}
 	return likely(io->len <= size && offset <= size - io->len);
 }
 
@@ -132,6 +134,24 @@ static COLD void start_feeding(struct bdev_channel *upper, struct bdev_channel *
 	list_push_back(&ch->feeders, &upper->feeder);
 }
 
+/* As nvio_bdev_io_forward(), for all but plain reads and writes on a way that is known: with a frame, or refused. */
+static NOINLINE int forward_slow(struct nvio_bdev_io *io, struct nvio_bdev_desc *below, struct nvio_channel *handle, uint64_t offset)
+{
+	if (!fits(io, below, handle, offset))
+		return refuse(io, below, handle, offset);
+	return forward_framed(io, below, channel_ctx(handle), offset);
+}
+
+/* The module below did not take it at once: where it is for lack of room, it waits there, where all who want room have their turns. */
+static COLD int not_taken_below(struct nvio_bdev_io *io, struct nvio_bdev_desc *below, uint64_t before, int rc)
+{
+	struct bdev_channel *upper = io->channel;
+	uint64_t offset = io->offset;
+
+	io->offset = before;
+	return rc == -EAGAIN ? forward_framed(io, below, upper->feeds, offset) : rc;
+}
+
 /*
  * Nothing below asks for attention, nor does anything above want the I/O back: then it goes straight to the module below, and stays an
  * I/O of the channel above, which alone counts it (whoever wants to know of the channel below asks its feeders, too).
@@ -144,22 +164,20 @@ int nvio_bdev_io_forward(struct nvio_bdev_io *io, struct nvio_bdev_desc *below, 
 	int rc;
 
 	checked(ch->thread == upper->thread && thread_current() == ch->thread);
+	/* Reads and writes go through: what else a module may lack is for the layer to decide. */
+	if (unlikely(io->type > NVIO_BDEV_IO_WRITE))
+		return forward_slow(io, below, handle, offset);
 	if (!fits(io, below, handle, offset))
 		return refuse(io, below, handle, offset);
 	if (unlikely(upper->feeds != ch))
 		start_feeding(upper, ch);
-	/* Reads and writes go through: what else a module may lack is for the layer to decide. */
-	if (unlikely(upper->feeds != ch || ch->gates | io->state | (io->type & ~NVIO_BDEV_IO_WRITE)))
+	if (unlikely(upper->feeds != ch || ch->gates | io->state))
 		return forward_framed(io, below, ch, offset);
-	bdev = ch->bdev;
+	bdev = below->bdev; /* also the channel's: fits() */
 	before = io->offset;
 	io->offset = offset;
 	rc = bdev->submit(bdev->device, ch->module, io);
-	if (likely(!rc))
-		return 0;
-	io->offset = before;
-	/* It waits below, where all who want room there have their turns. */
-	return rc == -EAGAIN ? forward_framed(io, below, ch, offset) : rc;
+	return likely(!rc) ? 0 : not_taken_below(io, below, before, rc);
 }
 
 void bdev_io_end_apart(struct nvio_bdev_io *io, int status)

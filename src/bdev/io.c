@@ -118,7 +118,7 @@ int bdev_io_start(struct nvio_bdev_io *io)
 	}
 	if (type == NVIO_BDEV_CAN(NVIO_BDEV_IO_FLUSH) && !bdev->volatile_cache) {
 		/* Nothing is held back that could be flushed. */
-		bdev_io_done(io, 0);
+		bdev_io_done_here(io, 0);
 		return 0;
 	}
 	if (ch->gates & BDEV_GATE_LIMITS && !bdev_io_fits(bdev, io)) {
@@ -287,6 +287,9 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 		bdev_piece_done(io, status);
 		return;
 	}
+	/* Of a channel that ends nothing new begins: nobody would be left to end it. */
+	if (io->state & BDEV_IO_NATIVE && status == -EOPNOTSUPP && ch->ending)
+		status = -ECANCELED;
 	if (io->state & BDEV_IO_NATIVE && status == -EOPNOTSUPP) {
 		atomic_fetch_and_explicit(&ch->bdev->native, ~NVIO_BDEV_CAN(io->type), memory_order_relaxed);
 		bdev_emulate(io);
@@ -302,6 +305,16 @@ void bdev_io_done_slow(struct nvio_bdev_io *io, int status)
 		bdev_histogram_count(ch, io);
 	if (io->state & BDEV_IO_FORWARDED)
 		bdev_io_return(io, status);
+	else
+		bdev_io_end_apart(io, status);
+}
+
+void bdev_io_done_here(struct nvio_bdev_io *io, int status)
+{
+	if (NVIO_CHECKED)
+		bdev_check_done(io);
+	if (io->state)
+		bdev_io_done_slow(io, status);
 	else
 		bdev_io_end_apart(io, status);
 }

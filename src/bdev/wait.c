@@ -82,7 +82,7 @@ void nvio_bdev_channel_ready(void *module)
 			break;
 		}
 		if (rc)
-			bdev_io_done(io, rc);
+			bdev_io_done_here(io, rc);
 	}
 	/* Before the feeders have their turn: what they send would wait here, and the module owes no call for it. */
 	if (list_empty(&ch->rooms))
@@ -109,7 +109,7 @@ bool bdev_waiting_end(struct bdev_channel *ch, struct nvio_bdev_io *io, int stat
 	} else {
 		return io->state & BDEV_IO_RESET && bdev_reset_end(io, status);
 	}
-	bdev_io_done(io, status);
+	bdev_io_done_here(io, status);
 	return true;
 }
 

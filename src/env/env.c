@@ -117,6 +117,7 @@ void nvio_env_close(struct nvio_env *env)
 	if (!env)
 		return;
 	thread_env_stop(env);
+	atomic_store(&env->closing, true);
 	/* One by one, asking anew each time: closing a child may close others, and needs the lock to leave
 	 * the list. */
 	while ((child = take_newest(env)))

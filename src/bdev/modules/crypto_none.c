@@ -33,5 +33,5 @@ int xts_decrypt(struct xts *xts, uint64_t block, const void *from, void *to, siz
 
 void xts_wipe(void *secret, size_t len)
 {
-	memset(secret, 0, len);
+	explicit_bzero(secret, len);
 }

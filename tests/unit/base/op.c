@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The contract of include/nvio/op.h, as far as the caller's and the owner's halves meet here: with a made-up
- * owner.
+ * owner. C2, C3, Z4.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The file device where the kernel says "try again": it does, and neither for ever nor in its sleep. */
+/* The file device where the kernel says "try again": it does, and neither for ever nor in its sleep. B4. */
 #include "forbid.h"
 #include "image.h"
 

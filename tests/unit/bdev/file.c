@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The file device at work: engines and their fallback, full disks, and a file that is cut under us. */
+/* The file device at work: engines and their fallback, full disks, and a file that is cut under us. B4. */
 #include "forbid.h"
 #include "image.h"
 

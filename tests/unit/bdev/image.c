@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening an image: wrong ones, new ones, locked ones, and what a failed attempt leaves behind. */
+/* Opening an image: wrong ones, new ones, locked ones, and what a failed attempt leaves behind. B4, X1. */
 #include "image.h"
 
 #include <dirent.h>

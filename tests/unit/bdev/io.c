@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reading and writing: data, zeros, every return code of a submit, and what an op may say. */
+/* Reading and writing: data, zeros, every return code of a submit, and what an op may say. B3, B4, X1, X5, Z2, Z4, Z14. */
 #include "support.h"
 
 #include <limits.h>
@@ -7,6 +7,7 @@
 #define BLOCK  512u
 #define BLOCKS 64u
 
+/* X5: 1 MiB in blocks of 4096. */
 static void a_malloc_device_gives_back_what_was_written(void **state)
 {
 	struct fixture *f = *state;
@@ -29,6 +30,7 @@ static void a_malloc_device_gives_back_what_was_written(void **state)
 	free(buf);
 }
 
+/* X5: "test0", 512 x 1024. */
 static void a_null_device_has_its_size_and_swallows_writes(void **state)
 {
 	struct fixture *f = *state;
@@ -45,6 +47,7 @@ static void a_null_device_has_its_size_and_swallows_writes(void **state)
 	disk_close(&d);
 }
 
+/* X5, B4, Z14. */
 static void null_reads_zeros_into_a_dirty_buffer_unless_told_not_to(void **state)
 {
 	struct nvio_bdev_null_opts o;
@@ -94,6 +97,7 @@ static int submit(struct disk *d, enum call call, void *buf, struct iovec *iov, 
 
 #define SIZE ((uint64_t)BLOCK * BLOCKS)
 
+/* B3, Z2, Z4: what is wrong is refused with its own code, and the op is untouched. */
 static void ranges_are_checked_alike_in_every_call(void **state)
 {
 	static const struct {
@@ -145,6 +149,51 @@ static void ranges_are_checked_alike_in_every_call(void **state)
 			else
 				assert_ok(nvio_wait(&op));
 		}
+	disk_close(&d);
+}
+
+/* B3: the same in blocks, also where the bytes do not fit into 64 bits. */
+static void blocks_are_counted_like_bytes(void **state)
+{
+	static const struct {
+		uint64_t lba, blocks;
+		int rc;
+	} cases[] = {
+		{ 0, 1, 0 },
+		{ 3, 5, 0 },
+		{ 0, BLOCKS, 0 },
+		{ BLOCKS - 1, 1, 0 },
+		{ 0, 0, -EINVAL },
+		{ BLOCKS, 0, -EINVAL },
+		{ BLOCKS, 1, -ERANGE },
+		{ BLOCKS - 1, 2, -ERANGE },
+		{ 0, UINT64_MAX, -ERANGE },
+		{ UINT64_MAX, 1, -ERANGE },
+		{ UINT64_MAX, UINT64_MAX, -ERANGE },
+		{ UINT64_MAX / BLOCK + 1, 1, -ERANGE }, /* 2^64 bytes */
+		{ 0, UINT64_MAX / BLOCK + 2, -ERANGE },
+	};
+	static unsigned char out[SIZE], in[SIZE];
+	struct fixture *f = *state;
+	struct disk d;
+
+	make_malloc(f, "m", BLOCK, BLOCKS);
+	d = disk_open(f, "m", NVIO_BDEV_WRITE);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t lba = cases[i].lba, blocks = cases[i].blocks;
+		struct nvio_op op = NVIO_OP(NULL);
+
+		memset(out, (int)i + 1, sizeof(out));
+		assert_int_equal(nvio_await(nvio_bdev_write_blocks(d.desc, d.ch, out, lba, blocks, &op), &op), cases[i].rc);
+		assert_int_equal(nvio_await(nvio_bdev_read_blocks(d.desc, d.ch, in, lba, blocks, &op), &op), cases[i].rc);
+		if (cases[i].rc)
+			continue;
+		assert_memory_equal(in, out, blocks * BLOCK);
+		assert_ok(do_read(&d, in, lba * BLOCK, blocks * BLOCK));
+		assert_memory_equal(in, out, blocks * BLOCK);
+	}
+	assert_int_equal(nvio_bdev_read_blocks(NULL, d.ch, in, 0, 1, NULL), -EINVAL);
+	assert_int_equal(nvio_bdev_write_blocks(d.desc, d.ch, NULL, 0, 1, NULL), -EINVAL);
 	disk_close(&d);
 }
 
@@ -249,6 +298,7 @@ static void flags_without_meaning_are_refused(void **state)
 	disk_close(&d);
 }
 
+/* B1, X1. */
 static void a_read_only_descriptor_only_reads(void **state)
 {
 	static unsigned char buf[BLOCK];
@@ -396,6 +446,7 @@ int main(void)
 		fixture_test(a_null_device_has_its_size_and_swallows_writes),
 		fixture_test(null_reads_zeros_into_a_dirty_buffer_unless_told_not_to),
 		fixture_test(ranges_are_checked_alike_in_every_call),
+		fixture_test(blocks_are_counted_like_bytes),
 		fixture_test(bad_pointers_flags_and_iovecs_are_refused),
 		fixture_test(flags_without_meaning_are_refused),
 		fixture_test(a_read_only_descriptor_only_reads),

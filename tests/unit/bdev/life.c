@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The life of a device: deletion with everything open, resize, several threads, and an environment that
- * closes over it all. */
+ * closes over it all. B1, M3, X1. */
 #include "support.h"
 
 #include <pthread.h>

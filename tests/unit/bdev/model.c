@@ -2,7 +2,7 @@
 /*
  * Random I/O against a byte array: whatever the device, after any row of reads, writes, zeroing, unmapping,
  * compares and copies in odd pieces of memory, with several in flight at once, it holds what the array holds.
- * NVIO_TEST_SEED repeats a run.
+ * NVIO_TEST_SEED repeats a run. B3, B4.
  */
 #include "ram.h"
 

@@ -509,28 +509,35 @@ static void without_memory_nothing_is_changed(void **state)
 	struct hold *h = make_hold(f, "h", 0);
 	struct disk d = disk_open(f, "h", NVIO_BDEV_WRITE);
 	struct nvio_bdev_qos q = no_limits(), seen = no_limits();
-	long left = -1;
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_bdev_desc_qos own;
 
 	h->at_once = true;
 	q.write_ios.per_s = 1;
-	for (long n = 0; left < 0; n++) {
-		struct nvio_op op = NVIO_OP(NULL);
-		int rc;
-
-		alloc_fail_after(n);
-		rc = nvio_bdev_set_qos(d.desc, d.ch, &q, &op);
-		left = alloc_fail_after(-1);
-		if (left < 0) {
-			assert_int_equal(rc, -ENOMEM);
-			assert_ok(nvio_bdev_get_qos(d.desc, &seen));
-			assert_int_equal(seen.write_ios.per_s, 0);
+	nvio_bdev_desc_qos_init(&own);
+	own.ios.per_s = 1;
+	/* The first limit of a device needs memory, whosever it is. */
+	for (unsigned descs = 0; descs < 2; descs++) {
+		alloc_fail_after(0);
+		assert_int_equal(descs ? nvio_bdev_set_desc_qos(d.desc, d.ch, &own, &op)
+				       : nvio_bdev_set_qos(d.desc, d.ch, &q, &op),
+			-ENOMEM);
+		assert_true(alloc_fail_after(-1) < 0);
+		assert_ok(nvio_bdev_get_qos(d.desc, &seen));
+		assert_int_equal(seen.write_ios.per_s, 0);
+		/* More than would pass at once. */
+		for (unsigned i = 0; i < 3; i++)
 			assert_ok(do_write(&d, buf, 0, HOLD_BLOCK));
-		} else {
-			assert_ok(rc);
-			assert_ok(nvio_wait(&op));
-		}
 	}
-	assert_true(h->submits > 0);
+	/* And no other does. */
+	assert_ok(nvio_await(nvio_bdev_set_qos(d.desc, d.ch, &q, &op), &op));
+	for (unsigned descs = 0; descs < 2; descs++) {
+		alloc_fail_after(0);
+		assert_ok(nvio_await(descs ? nvio_bdev_set_desc_qos(d.desc, d.ch, &own, &op)
+					   : nvio_bdev_set_qos(d.desc, d.ch, &q, &op),
+			&op));
+		alloc_fail_after(-1);
+	}
 	disk_close(&d);
 }
 

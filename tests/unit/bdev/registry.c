@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices by name: making, finding, opening, claiming them; modules of the application's own; every
- * allocation failing. */
+ * allocation failing. B1, B2, B4, B5, X1. */
 #include "support.h"
 
 #include "base/alloc.h"
@@ -247,6 +247,7 @@ static void a_claim_keeps_writers_out_until_it_ends(void **state)
 	make_null(f, "n", 512, 8);
 	assert_ok(nvio_bdev_open(f->env, "n", NVIO_BDEV_WRITE, &holder));
 	assert_ok(nvio_bdev_open(f->env, "n", NVIO_BDEV_WRITE, &writer));
+	assert_int_equal(nvio_bdev_claim(NULL), -EINVAL);
 	assert_int_equal(nvio_bdev_claim(holder), -EBUSY);
 	assert_ok(nvio_bdev_close(writer));
 	assert_ok(nvio_bdev_claim(holder));

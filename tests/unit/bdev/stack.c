@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Devices on devices: I/O that travels down and comes back, claims, removal and resizing from below. B1, B4. */
 #include "stack.h"
+#include <nvio/bdev_lock.h>
+#include <nvio/bdev_stat.h>
 
 #include "base/alloc.h"
 
@@ -320,6 +322,84 @@ static void each_allocation_may_fail(void **state)
 	channel_allocations_may_fail(f, "p");
 }
 
+/* A stack of which I/O goes straight through, and a descriptor that locks part of it. */
+struct hang_up {
+	struct nvio_bdev_desc *locker;
+	struct nvio_channel *ch;
+};
+
+static void hang_up(struct nvio_timer *timer)
+{
+	struct hang_up *h = timer->arg;
+
+	assert_ok(nvio_bdev_close(h->locker));
+	nvio_channel_put(h->ch);
+}
+
+/* Its lock given back, the channel has a note under way, and its end polls until that has come: the one below ends meanwhile. */
+static void a_channel_that_is_told_something_ends_before_the_one_below(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_lock lock = { 0 };
+	struct nvio_op op = NVIO_OP(NULL);
+	struct nvio_timer timer = { .fn = hang_up };
+	struct nvio_bdev_desc *desc;
+	struct hang_up h;
+	char buf[BLOCK];
+
+	make(f, "passthru?name=top:malloc:1M?name=bottom");
+	assert_ok(nvio_bdev_open(f->env, "top", 0, &desc));
+	assert_ok(nvio_bdev_open(f->env, "top", 0, &h.locker));
+	assert_ok(nvio_bdev_channel(desc, &h.ch));
+	assert_ok(nvio_bdev_read(desc, h.ch, buf, 0, BLOCK, &op));
+	poll_some(f);
+	assert_int_equal(op.status, 0);
+	op = (struct nvio_op)NVIO_OP(NULL);
+	assert_ok(nvio_bdev_lock_range(h.locker, h.ch, &lock, 0, BLOCK, 0, &op));
+	poll_some(f);
+	assert_int_equal(op.status, 0);
+	timer.arg = &h;
+	assert_ok(nvio_timer_start(f->thread, &timer, 1));
+	advance_us(f, 10);
+	assert_ok(nvio_bdev_close(desc));
+}
+
+static void what_never_went_down_is_not_counted_below(void **state)
+{
+	struct fixture *f = *state;
+	struct nvio_bdev_stats stats = NVIO_BDEV_STATS;
+	struct nvio_bdev_lock lock = { 0 };
+	struct nvio_op op = NVIO_OP(NULL), held = NVIO_OP(NULL), told = NVIO_OP(NULL);
+	struct nvio_bdev_desc *desc, *below;
+	struct nvio_channel *ch;
+	char buf[BLOCK];
+
+	make(f, "passthru?name=top:malloc:1M?name=bottom");
+	assert_ok(nvio_bdev_open(f->env, "top", 0, &desc));
+	assert_ok(nvio_bdev_open(f->env, "bottom", 0, &below));
+	assert_ok(nvio_bdev_channel(desc, &ch));
+	assert_ok(nvio_bdev_read(desc, ch, buf, 0, BLOCK, &op));
+	poll_some(f);
+	op = (struct nvio_op)NVIO_OP(NULL);
+	assert_ok(nvio_bdev_quiesce(desc, ch, &lock, &op));
+	poll_some(f);
+	assert_int_equal(op.status, 0);
+	assert_ok(nvio_bdev_read(desc, ch, buf, 0, BLOCK, &held));
+	assert_ok(nvio_cancel(&held));
+	poll_some(f);
+	assert_int_equal(held.status, -ECANCELED);
+	assert_ok(nvio_bdev_get_stats(below, &stats, &told));
+	while (nvio_op_pending(&told))
+		poll_some(f);
+	assert_int_equal(stats.io[NVIO_BDEV_IO_READ].ops, 1);
+	assert_int_equal(stats.io[NVIO_BDEV_IO_READ].errors, 0);
+	assert_ok(nvio_bdev_unquiesce(&lock));
+	nvio_channel_put(ch);
+	poll_some(f);
+	assert_ok(nvio_bdev_close(below));
+	assert_ok(nvio_bdev_close(desc));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -331,6 +411,8 @@ int main(void)
 		fixture_test(zeros_are_written_where_the_bottom_lacks_write_zeroes),
 		fixture_test(without_room_below_all_wait_in_order),
 		fixture_test(above_and_below_share_the_room),
+		clocked_test(a_channel_that_is_told_something_ends_before_the_one_below),
+		clocked_test(what_never_went_down_is_not_counted_below),
 		clocked_test(what_waits_below_can_be_cancelled_and_has_its_deadline),
 		fixture_test(an_environment_closes_stacks_that_hold_io),
 		fixture_test(another_device_of_the_same_name_is_left_alone),

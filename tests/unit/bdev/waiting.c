@@ -2,7 +2,7 @@
 /*
  * What the layer does around a module that is slow or lacks something: I/O that waits for room, its order,
  * deadlines and cancel, and write zeroes made of writes. The module is the test's own, registered as an
- * application would.
+ * application would. B3, Z4.
  */
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening: again and again, two at once, with what is injected; and a failed one leaves nothing behind. */
+/* Opening: again and again, two at once, with what is injected; and a failed one leaves nothing behind. Z11, M3. */
 #include "tests/support/unit.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* How queue pairs begin and end when it is not simple: refused, never answered, with I/O in flight, without their controller. */
+/* How queue pairs begin and end when it is not simple: refused, never answered, with I/O in flight, without their controller. Z8. */
 #include "tests/unit/host/fixture.h"
 
 #include "base/alloc.h"

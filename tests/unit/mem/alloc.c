@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Buffers: alignment, zeros, what is refused, what a wrong free does, and a random walk against a model. */
+/* Buffers: alignment, zeros, what is refused, what a wrong free does, and a random walk against a model. M1, M3, X1. */
 #include "tests/support/unit.h"
 
 #include <errno.h>

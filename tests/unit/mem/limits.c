@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mem_size_mb, hugepages, and memory that is reserved at open. */
+/* mem_size_mb, hugepages, and memory that is reserved at open. M1, Z12. */
 #include "tests/support/unit.h"
 
 #include <errno.h>

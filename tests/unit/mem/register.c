@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The caller's own memory, handles, and marks of what is in flight. */
+/* The caller's own memory, handles, and marks of what is in flight. M2, Z3, Z12. */
 #include "tests/support/unit.h"
 
 #include <errno.h>

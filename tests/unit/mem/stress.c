@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Several OS threads on one environment's memory: buffers made by one and freed by another, look-ups and
- * registrations between. */
+ * registrations between. M1, M2. */
 #include "tests/support/unit.h"
 
 #include <errno.h>
