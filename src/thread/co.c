@@ -106,6 +106,8 @@ uint64_t co_run(struct nvio_thread *t)
 
 	if (unlikely(atomic_load_explicit(&co_fault_on, memory_order_relaxed)))
 		co_fault_prepare();
+	if (unlikely(s->armed))
+		co_sleep_ends(t);
 	if (s->watched_count)
 		work += co_watch_poll(t);
 	/* Those that are ready now: one that yields has its next turn in the next poll. */

@@ -75,6 +75,9 @@ struct co_sched {
 	struct nvio_co *running; /* the innermost, where they run one above the other on nested polls */
 	uint32_t watched_count;
 	struct list watched; /* one watch for each pollable */
+	uint32_t idle_turns; /* in a row, in which polling these found nothing */
+	bool armed;	     /* and the thread, asleep, is woken by them, or by the timer: co_sleep.c */
+	struct nvio_timer timer;
 	struct list buckets[CO_BUCKETS];
 	struct list all;
 	uint32_t count, unjoined; /* of all: not ended, ended */
@@ -157,6 +160,7 @@ struct co_watch {
 	struct list link;		/* the first's: in watched; another's: in the first's others */
 	struct list bucket;		/* the first's */
 	struct list others;		/* the first's */
+	int fd;				/* the first's; what the thread watches while it sleeps, or -1 */
 	void (*failed)(struct co_watch *w, int rc); /* the pollable's poll failed */
 };
 
@@ -170,6 +174,18 @@ bool co_wait_op(struct nvio_op *op);
 
 /* Nobody may touch the memory of the coroutine that waits with this tap any more. */
 void co_wait_abandon(struct nvio_thread *t, struct co_tap *tap);
+
+/* ---- co_sleep.c ---- */
+
+/*
+ * The thread wants to sleep, and ATT_CO is set. True: it may, as each pollable that coroutines wait on will wake it, or the timer; that ends
+ * with its next poll.
+ */
+bool co_sleep_begins(struct nvio_thread *t);
+void co_sleep_ends(struct nvio_thread *t);
+
+/* A first watch goes; what it watches becomes the heir's, if there is one. */
+void co_sleep_forget(struct nvio_thread *t, struct co_watch *w, struct co_watch *heir);
 
 /* ---- co_group.c ---- */
 

@@ -38,7 +38,7 @@ static int poll_until_ended(struct nvio_co *co)
 	unsigned idle = 0;
 
 	while (co->status != NVIO_CO_ENDED) {
-		int rc = nvio_thread_poll(co->thread, 0);
+		int rc = thread_wait_poll(co->thread);
 
 		if (rc < 0)
 			return rc;

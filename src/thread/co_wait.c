@@ -3,7 +3,8 @@
  * What a coroutine waits for: the end of an op, a time, its next turn.
  *
  * An op that is waited for has its `done` and `arg` borrowed, so that its end costs no more than any callback, and gets
- * them back before its own `done` is called. A queue pair or controller that it waits on is polled by the thread meanwhile.
+ * them back before its own `done` is called. A queue pair or controller that it waits on is polled by the thread meanwhile, or wakes
+ * it (co_sleep.c).
  */
 #include "thread/co.h"
 
@@ -84,12 +85,14 @@ void co_watch_on(struct nvio_thread *t, struct co_watch *w, struct nvio_pollable
 		return;
 	w->pollable = p;
 	w->failed = failed;
+	w->fd = -1;
 	list_init(&w->others);
 	w->first = find_first(t->co, p);
 	if (w->first)
 		list_push_back(&w->first->others, &w->link);
 	else
 		become_first(t->co, w);
+	t->co->idle_turns = 0;
 	t->attention |= ATT_CO;
 }
 
@@ -105,6 +108,7 @@ void co_watch_off(struct nvio_thread *t, struct co_watch *w)
 		t->co->watched_count--;
 		if (!list_empty(&w->others))
 			heir = list_entry(list_pop_front(&w->others), struct co_watch, link);
+		co_sleep_forget(t, w, heir);
 	}
 	if (heir) {
 		list_splice(&heir->others, &w->others);
@@ -146,6 +150,7 @@ uint64_t co_watch_poll(struct nvio_thread *t)
 		else
 			work += (unsigned)rc;
 	}
+	s->idle_turns = work ? 0 : s->idle_turns + 1;
 	return work;
 }
 

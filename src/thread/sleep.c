@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "thread/state.h"
+#include "thread/co.h"
 
 /* How often a thread that has active pollers, and so never sleeps, looks at its event sources: 5 to 20 us. */
 #define SOURCES_GATE	   (CYCLES_GATE / 32)
@@ -175,9 +175,11 @@ static void set_timer_fd(struct nvio_thread *t)
 		t->timer_fd_due_ns = due;
 }
 
-static bool work_waits(const struct nvio_thread *t)
+/* What coroutines wait on comes last: to arm it is in vain if there is anything else. */
+static bool work_waits(struct nvio_thread *t)
 {
-	return !op_queue_empty(&t->hot.ended) || t->dying_count || mail_waiting(&t->msgs) || t->attention & ATT_CO;
+	return !op_queue_empty(&t->hot.ended) || t->dying_count || mail_waiting(&t->msgs) ||
+	       (t->attention & ATT_CO && !co_sleep_begins(t));
 }
 
 /* Milliseconds until the first timer is due, rounded up; 0: due; -1: there is none. */
@@ -219,13 +221,14 @@ int nvio_thread_timeout_ms(struct nvio_thread *t)
 
 void sleep_rearm(struct nvio_thread *t)
 {
-	bool armed = t->attention & ATT_ARMED;
+	bool armed = t->attention & ATT_ARMED, waits;
 
 	if (t->depth)
 		return; /* an outer poll goes on */
 	t->attention |= ATT_ARMED;
+	waits = work_waits(t); /* may start a timer */
 	set_timer_fd(t);
-	if (!work_waits(t) && (armed || msg_sleep(&t->msgs)))
+	if (!waits && (armed || msg_sleep(&t->msgs)))
 		return;
 	msg_awake(&t->msgs);
 	msg_wake(&t->msgs);
