@@ -107,6 +107,8 @@ NVIO_EXPORT void nvio_bdev_release(struct nvio_bdev_desc *desc); /* does nothing
 /*
  * The current nvio_thread's channel of the device (reference counted; give it back with nvio_channel_put()).
  * 0; -ENODEV removed; -EINVAL no current thread; -ENOMEM; or the module's error.
+ * Wait for its I/O before the last reference is put: the end of a stacked device's channel polls its thread until all has come back, and what that
+ * waits for must not be another nvio_thread that only this OS thread polls.
  */
 NVIO_EXPORT int nvio_bdev_channel(struct nvio_bdev_desc *desc, struct nvio_channel **ch);
 
