@@ -49,6 +49,10 @@ struct nvio_env_opts {
 	uint64_t (*now_ns)(void *arg); /* the clock; NULL: CLOCK_MONOTONIC. A simulation hands in its own. */
 	void *now_arg;
 	uint64_t seed;               /* of the environment's random numbers; 0: from the operating system */
+	const char *pci_root;        /* the tree whose sys/ and dev/ have the PCI functions; NULL: "/". For tests and containers. */
+	bool unsafe_no_iommu;        /* PCI functions may be driven without an IOMMU (VFIO's no-IOMMU mode, uio_pci_generic): a wrong device
+	                                address then overwrites any memory of the machine. Needs root, and hugepages, the only memory that
+	                                stays where it is. */
 };
 
 /* Fills in the defaults. Any thread. */

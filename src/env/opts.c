@@ -71,7 +71,7 @@ static int check(const struct nvio_env_opts *opts)
 int env_opts_init(struct nvio_env_opts *dst, const struct nvio_env_opts *src)
 {
 	struct nvio_env_opts opts;
-	char *name, *mask = NULL;
+	char *name, *mask = NULL, *root = NULL;
 	int rc;
 
 	nvio_env_opts_init(&opts);
@@ -88,10 +88,18 @@ int env_opts_init(struct nvio_env_opts *dst, const struct nvio_env_opts *src)
 		if (!mask)
 			goto out_name;
 	}
+	if (opts.pci_root) {
+		root = alloc_strdup(opts.pci_root);
+		if (!root)
+			goto out_mask;
+	}
 	opts.name = name;
 	opts.core_mask = mask;
+	opts.pci_root = root;
 	*dst = opts;
 	return 0;
+out_mask:
+	alloc_free(mask);
 out_name:
 	alloc_free(name);
 out:
@@ -102,5 +110,6 @@ void env_opts_fini(struct nvio_env_opts *opts)
 {
 	alloc_free((char *)(uintptr_t)opts->name);
 	alloc_free((char *)(uintptr_t)opts->core_mask);
-	opts->name = opts->core_mask = NULL;
+	alloc_free((char *)(uintptr_t)opts->pci_root);
+	opts->name = opts->core_mask = opts->pci_root = NULL;
 }
