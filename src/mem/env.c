@@ -44,6 +44,8 @@ void nvio_mem_get_stats(struct nvio_env *env, struct nvio_mem_stats *stats)
 {
 	pthread_mutex_lock(&env->mem->lock);
 	*stats = env->mem->stats;
+	if (env->mem->pinning)
+		stats->locked = stats->reserved;
 	pthread_mutex_unlock(&env->mem->lock);
 }
 
@@ -88,6 +90,7 @@ int mem_env_init(struct nvio_env *env)
 	pthread_mutex_init(&mem->lock, NULL);
 	list_init(&mem->regions);
 	list_init(&mem->caches);
+	list_init(&mem->mappers);
 	for (unsigned int i = 0; i < MEM_BINS; i++)
 		list_init(&mem->bins[i]);
 	mem->limit = env->opts.mem_size_mb ? (size_t)env->opts.mem_size_mb << 20 : SIZE_MAX;
