@@ -129,9 +129,9 @@ int admin_deliver(struct nvio_ctrlr *c)
 	for (;;) {
 		struct nvio_op *op;
 
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 		op = op_queue_pop(&c->ended);
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 		if (!op)
 			return n;
 		op_end(op, op_io(op)->error);
@@ -183,7 +183,7 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	rc = qpair_admit(c->admin, buf, 0, len);
 	if (!rc) {
 		raw_describe(op, cmd, buf, (uint32_t)len, 0);
@@ -192,7 +192,7 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 		op->owner = &c->pollable;
 		c->admin->ops->kick(c->admin);
 	}
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return rc;
 }
 

@@ -8,7 +8,6 @@
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +15,7 @@
 #include "base/compiler.h"
 #include "base/env.h"
 #include "base/list.h"
+#include "base/platform.h"
 #include <nvio/mem.h>
 
 #define MEM_PAGE	((size_t)4096)
@@ -116,7 +116,7 @@ struct mem_span {
 };
 
 struct mem {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct nvio_env *env;
 	struct mem_span *tree;
 	struct list regions;
