@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "base/list.h"
 #include "base/platform.h"
+#include "mem/cache.h"
 #include <nvio/mem.h>
 
 #define MEM_PAGE	((size_t)4096)
@@ -55,6 +56,16 @@ void mem_map_clear(struct nvio_env *env);
  * 0; -EPERM the limit on locked memory, with words that name what is needed.
  */
 int mem_require_device(struct nvio_env *env);
+
+/* Memory that is contiguous for devices: device address = address + delta for all of [base, base + len). */
+struct mem_extent {
+	uintptr_t base;
+	size_t len;
+	uint64_t delta;
+};
+
+/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Any thread. */
+int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent);
 
 /* A buffer's memfd and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
 int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset);
@@ -120,6 +131,7 @@ struct mem {
 	struct nvio_env *env;
 	struct mem_span *tree;
 	struct list regions;
+	struct list caches; /* mem_cache */
 	struct list bins[MEM_BINS];
 	uint64_t nonempty; /* bit per bin */
 	uint32_t prio;	   /* state of the treap's coin */
@@ -130,6 +142,12 @@ struct mem {
 	void *map_ctx;
 	struct nvio_mem_stats stats;
 };
+
+/* use.c */
+int mem_extent_locked(const struct mem *mem, const void *ptr, struct mem_extent *extent);
+
+/* cache.c: before device addresses of [base, base + len) cease to be valid, or change */
+void mem_cache_drop(struct mem *mem, const void *base, size_t len);
 
 /* region.c */
 int mem_region_create(struct mem *mem, size_t len, size_t align, struct mem_region **region);

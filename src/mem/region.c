@@ -187,6 +187,7 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 
 void mem_region_unmap(struct mem *mem, struct mem_region *r)
 {
+	mem_cache_drop(mem, r->base, r->len);
 	if (r->mapped)
 		mem->map_ops->unmap(mem->map_ctx, r->base, r->len);
 	r->mapped = false;

@@ -53,6 +53,26 @@ int nvio_mem_device_addr(struct nvio_env *env, const void *ptr, uint64_t *addr, 
 	return rc;
 }
 
+int mem_extent_locked(const struct mem *mem, const void *ptr, struct mem_extent *extent)
+{
+	struct mem_span *span = find_used(mem, ptr, 1);
+
+	if (!span)
+		return fail(-EFAULT, "mem: device address of %p: neither allocated here nor registered", ptr);
+	*extent = (struct mem_extent){ .base = (uintptr_t)span->region->base, .len = span->region->len,
+		.delta = span->region->iova - (uintptr_t)span->region->base };
+	return 0;
+}
+
+int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent)
+{
+	struct mem *mem = lock(env);
+	int rc = mem_extent_locked(mem, ptr, extent);
+
+	unlock(mem);
+	return rc;
+}
+
 /* ---- Registration ---- */
 
 static int check_range(const void *addr, size_t len)
