@@ -408,9 +408,9 @@ int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m)
 	struct mem *mem = env->mem;
 	int rc;
 
-	pthread_mutex_lock(&mem->lock);
+	lock_take(&mem->lock);
 	rc = add(mem, m);
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 	return rc;
 }
 
@@ -418,7 +418,7 @@ void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m)
 {
 	struct mem *mem = env->mem;
 
-	pthread_mutex_lock(&mem->lock);
+	lock_take(&mem->lock);
 	if (mem->mappers.next->next == &mem->mappers) {
 		invariant(mem->mappers.next == &m->link);
 		unmap_before(mem, &mem->regions);
@@ -432,5 +432,5 @@ void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m)
 	list_remove(&m->link);
 	if (m->pins && !--mem->pinning)
 		lock_all(mem);
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 }
