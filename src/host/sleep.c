@@ -115,6 +115,7 @@ static int qpair_arm(struct nvio_qpair *qp, int *timeout_ms)
 		qp->ops->kick(qp);
 		qpair_scan(qp, ctrlr_now(c)); /* gives each op its deadline */
 	}
+	qp->ops->caught_up(qp);
 	qp->ops->peek(qp, &head);
 	*timeout_ms = c->ops->sleep->arm(c, qp->qid, head);
 	/* The last looks: at the queue, and at what other threads and the controller may want. */
@@ -192,8 +193,10 @@ static int ctrlr_arm(struct nvio_ctrlr *c, uint64_t *due_ns, int *timeout_ms)
 
 	c->ops->sleep->begin(c, 0);
 	c->sleeps = true;
-	if (c->admin)
+	if (c->admin) {
+		c->admin->ops->caught_up(c->admin);
 		c->admin->ops->peek(c->admin, &head);
+	}
 	*timeout_ms = c->ops->sleep->arm(c, 0, head);
 	return ctrlr_look(c, due_ns) || !op_queue_empty(&c->ended) || c->event_count || ctrlr_state_ended(ctrlr_state(c));
 }

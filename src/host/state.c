@@ -22,6 +22,13 @@ static void write_cc(struct nvio_ctrlr *c, uint32_t cc)
 	c->ops->reg_write(c, NVIO_REG_CC, 4, cc);
 }
 
+/* What is in flight ends, and its buffers are their owners' again: nothing may be written to them any more. */
+static void cut_off(struct nvio_ctrlr *c)
+{
+	if (c->ops->cut_off)
+		c->ops->cut_off(c);
+}
+
 /* A step did not work: the end while connecting; another try (they are counted) while resetting. */
 static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...) NVIO_PRINTF(3, 4);
 static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
@@ -32,9 +39,11 @@ static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (ctrlr_state(c) == CTRLR_FAILING)
-		ctrlr_set_state(c, CTRLR_FAILED); /* it does not even stop; that has been said */
-	else if (c->connect_op || c->closing)
+	if (ctrlr_state(c) == CTRLR_FAILING) {
+		/* It does not even stop; that has been said. */
+		cut_off(c);
+		ctrlr_set_state(c, CTRLR_FAILED);
+	} else if (c->connect_op || c->closing)
 		ctrlr_fail(c, rc, "%s: %s: %s: %s", c->ops->name, c->trid.traddr, ctrlr_state_name(ctrlr_state(c)), why);
 	else
 		ctrlr_request_reset(c, why);
@@ -451,6 +460,7 @@ void ctrlr_removed(struct nvio_ctrlr *c)
 	snprintf(c->failure, sizeof(c->failure), "%s: %s: the device is gone (registers read as all-ones)", c->ops->name, c->trid.traddr);
 	c->failure_rc = -ENODEV;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
+	cut_off(c);
 	ctrlr_set_state(c, CTRLR_REMOVED);
 }
 

@@ -242,6 +242,7 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 {
 	int rc = 0;
 
+	mem_cache_drop(mem, r->base, r->len);
 	r->iova = (uintptr_t)r->base;
 	if (list_empty(&mem->mappers))
 		return 0;
@@ -250,18 +251,10 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 	return rc;
 }
 
-/*
- * Sequentially consistent: whoever finds the epoch as it was may still use what was mapped then, so it must have changed, for
- * everybody, before anything is unmapped.
- */
-static void next_epoch(struct mem *mem)
-{
-	atomic_fetch_add_explicit(&mem->epoch, 1, memory_order_seq_cst);
-}
-
 void mem_region_unmap(struct mem *mem, struct mem_region *r)
 {
-	next_epoch(mem);
+	/* First of all, nobody finds the addresses any more. */
+	mem_cache_drop(mem, r->base, r->len);
 	if (r->mapped && !r->phys) {
 		unmap_until(mem, r, &mem->mappers);
 		iova_remove(&mem->placed, &r->place);
@@ -294,11 +287,6 @@ uint64_t mem_region_addr(const struct mem_region *r, const void *ptr, struct mem
 	return at + (offset - begin);
 }
 
-const atomic_uint *mem_epoch(struct nvio_env *env)
-{
-	return &env->mem->epoch;
-}
-
 /* ---- Mappers come and go ---- */
 
 static bool has_handles(const struct mem_region *r)
@@ -318,7 +306,6 @@ static void unmap_before(struct mem *mem, const struct list *end)
 /* The first mapper: every address changes. */
 static int add_first(struct mem *mem, struct mem_mapper *m)
 {
-	next_epoch(mem);
 	mem->physical = m->ops->physical;
 	list_push_back(&mem->mappers, &m->link);
 	list_for_each (pos, &mem->regions) {

@@ -4,13 +4,12 @@
  * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings of the
  * process, locks), map.c (device addresses, and whoever maps them), iova.c (which of them are taken), heap.c
  * (buffers cut from regions), tree.c (buffers by address), use.c (look-ups, registration, handles, holds),
- * env.c (the environment's corner).
+ * cache.c (device addresses for the I/O path), env.c (the environment's corner).
  */
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +17,7 @@
 #include "base/compiler.h"
 #include "base/env.h"
 #include "base/list.h"
+#include "mem/cache.h"
 #include "mem/iova.h"
 #include <nvio/mem.h>
 
@@ -79,8 +79,8 @@ int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m);
 void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m);
 
 /*
- * Memory that is contiguous for devices: device address = address + delta for all of [base, base + len). Cached by whoever translates
- * on the I/O path; an extent is valid as long as *mem_epoch() is what it was before the extent was looked up.
+ * Memory that is contiguous for devices: device address = address + delta for all of [base, base + len), until it is freed or
+ * unregistered or mappers come and go. Whoever translates on the I/O path has a mem_cache (mem/cache.h), which is told of that.
  */
 struct mem_extent {
 	uintptr_t base;
@@ -90,9 +90,6 @@ struct mem_extent {
 
 /* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Takes the room's lock. Any thread. */
 int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent);
-
-/* Changes before any device address of the environment ceases to be valid or changes. */
-const atomic_uint *mem_epoch(struct nvio_env *env);
 
 /*
  * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
@@ -166,6 +163,7 @@ struct mem {
 	struct nvio_env *env;
 	struct mem_span *tree;
 	struct list regions;
+	struct list caches; /* mem_cache */
 	struct list bins[MEM_BINS];
 	uint64_t nonempty; /* bit per bin */
 	uint32_t prio;	   /* state of the treap's coin */
@@ -176,9 +174,14 @@ struct mem {
 	bool physical;		  /* without */
 	unsigned int pinning;	  /* mappers that pin */
 	struct iova_tree placed;  /* device addresses in use */
-	atomic_uint epoch;	  /* read by any thread */
 	struct nvio_mem_stats stats;
 };
+
+/* use.c */
+int mem_extent_locked(const struct mem *mem, const void *ptr, struct mem_extent *extent);
+
+/* cache.c: before device addresses of [base, base + len) cease to be valid, or change */
+void mem_cache_drop(struct mem *mem, const void *base, size_t len);
 
 /* region.c */
 int mem_region_create(struct mem *mem, size_t len, size_t align, struct mem_region **region);

@@ -50,19 +50,24 @@ int nvio_mem_device_addr(struct nvio_env *env, const void *ptr, uint64_t *addr, 
 	return rc;
 }
 
-int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent)
+int mem_extent_locked(const struct mem *mem, const void *ptr, struct mem_extent *extent)
 {
-	struct mem *mem = lock(env);
 	struct mem_span *span = find_used(mem, ptr, 1);
-	int rc = 0;
 
-	if (span)
-		mem_region_addr(span->region, ptr, extent);
-	else
-		rc = fail(-EFAULT,
+	if (!span)
+		return fail(-EFAULT,
 			"mem: %p is not memory that the device can reach: neither allocated here (nvio_mem_alloc) nor registered "
 			"(nvio_mem_register)",
 			ptr);
+	mem_region_addr(span->region, ptr, extent);
+	return 0;
+}
+
+int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent)
+{
+	struct mem *mem = lock(env);
+	int rc = mem_extent_locked(mem, ptr, extent);
+
 	unlock(mem);
 	return rc;
 }

@@ -35,8 +35,7 @@ struct fake {
 	int rc;		  /* what the next one gives */
 	const char *text; /* its words; NULL: none */
 	bool confused;	  /* overlapping maps, or unmapped what was not mapped */
-	const atomic_uint *epoch;
-	unsigned int epoch_seen; /* at the last unmap */
+	void (*on_unmap)(const void *va); /* before anything is unmapped */
 };
 
 static inline int fake_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
@@ -61,8 +60,8 @@ static inline void fake_unmap(struct mem_mapper *m, void *va, size_t len, uint64
 {
 	struct fake *f = container_of(m, struct fake, m);
 
-	if (f->epoch)
-		f->epoch_seen = atomic_load(f->epoch);
+	if (f->on_unmap)
+		f->on_unmap(va);
 	for (int i = 0; i < f->count; i++) {
 		if (f->maps[i].va != va || f->maps[i].len != len || f->maps[i].iova != iova)
 			continue;
