@@ -2,9 +2,9 @@
 /*
  * The room's inside, and what other rooms ask of it beyond <nvio/mem.h>: locking, the seam where something
  * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings of the
- * process, locks), map.c (device addresses, and whoever maps them), iova.c (which of them are taken), cache.c (device addresses on the I/O path), heap.c
+ * process, locks), map.c (device addresses, and whoever maps them), iova.c (which of them are taken), heap.c
  * (buffers cut from regions), tree.c (buffers by address), use.c (look-ups, registration, handles, holds),
- * env.c (the environment's corner).
+ * cache.c (device addresses for the I/O path), env.c (the environment's corner).
  */
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
@@ -79,20 +79,23 @@ int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m);
 void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m);
 
 /*
- * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
- * while a mapper pins it. 0; -EPERM the limit on locked memory, with words that name what is needed.
+ * Memory that is contiguous for devices: device address = address + delta for all of [base, base + len), until it is freed or
+ * unregistered or mappers come and go. Whoever translates on the I/O path has a mem_cache (mem/cache.h), which is told of that.
  */
-int mem_require_device(struct nvio_env *env);
-
-/* Memory that is contiguous for devices: device address = address + delta for all of [base, base + len). */
 struct mem_extent {
 	uintptr_t base;
 	size_t len;
 	uint64_t delta;
 };
 
-/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Any thread. */
+/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Takes the room's lock. Any thread. */
 int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent);
+
+/*
+ * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
+ * while a mapper pins it. 0; -EPERM the limit on locked memory, with words that name what is needed.
+ */
+int mem_require_device(struct nvio_env *env);
 
 /* A buffer's memfd and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
 int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset);
