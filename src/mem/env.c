@@ -89,8 +89,13 @@ int mem_env_init(struct nvio_env *env)
 	mem->env = env;
 	lock_init(&mem->lock);
 	list_init(&mem->regions);
+<<<<<<< HEAD
 	list_init(&mem->caches);
 	list_init(&mem->mappers);
+=======
+	list_init(&mem->mappers);
+	list_init(&mem->caches);
+>>>>>>> mem
 	for (unsigned int i = 0; i < MEM_BINS; i++)
 		list_init(&mem->bins[i]);
 	mem->limit = env->opts.mem_size_mb ? (size_t)env->opts.mem_size_mb << 20 : SIZE_MAX;

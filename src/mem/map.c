@@ -242,6 +242,7 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 {
 	int rc = 0;
 
+	mem_cache_drop(mem, r->base, r->len);
 	r->iova = (uintptr_t)r->base;
 	if (list_empty(&mem->mappers))
 		return 0;
@@ -252,6 +253,10 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 
 void mem_region_unmap(struct mem *mem, struct mem_region *r)
 {
+<<<<<<< HEAD
+=======
+	/* First of all, nobody finds the addresses any more. */
+>>>>>>> mem
 	mem_cache_drop(mem, r->base, r->len);
 	if (r->mapped && !r->phys) {
 		unmap_until(mem, r, &mem->mappers);
@@ -304,7 +309,10 @@ static void unmap_before(struct mem *mem, const struct list *end)
 /* The first mapper: every address changes. */
 static int add_first(struct mem *mem, struct mem_mapper *m)
 {
+<<<<<<< HEAD
 	mem_cache_drop(mem, NULL, SIZE_MAX);
+=======
+>>>>>>> mem
 	mem->physical = m->ops->physical;
 	list_push_back(&mem->mappers, &m->link);
 	list_for_each (pos, &mem->regions) {

@@ -4,11 +4,15 @@
  * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings of the
  * process, locks), map.c (device addresses, and whoever maps them), iova.c (which of them are taken), cache.c (device addresses on the I/O path), heap.c
  * (buffers cut from regions), tree.c (buffers by address), use.c (look-ups, registration, handles, holds),
- * env.c (the environment's corner).
+ * cache.c (device addresses for the I/O path), env.c (the environment's corner).
  */
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
+<<<<<<< HEAD
+=======
+#include <pthread.h>
+>>>>>>> mem
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +20,10 @@
 #include "base/compiler.h"
 #include "base/env.h"
 #include "base/list.h"
+<<<<<<< HEAD
 #include "base/platform.h"
+=======
+>>>>>>> mem
 #include "mem/cache.h"
 #include "mem/iova.h"
 #include <nvio/mem.h>
@@ -79,20 +86,26 @@ int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m);
 void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m);
 
 /*
- * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
- * while a mapper pins it. 0; -EPERM the limit on locked memory, with words that name what is needed.
+<<<<<<< HEAD
+=======
+ * Memory that is contiguous for devices: device address = address + delta for all of [base, base + len), until it is freed or
+ * unregistered or mappers come and go. Whoever translates on the I/O path has a mem_cache (mem/cache.h), which is told of that.
  */
-int mem_require_device(struct nvio_env *env);
-
-/* Memory that is contiguous for devices: device address = address + delta for all of [base, base + len). */
 struct mem_extent {
 	uintptr_t base;
 	size_t len;
 	uint64_t delta;
 };
 
-/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Any thread. */
+/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Takes the room's lock. Any thread. */
 int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent);
+
+/*
+>>>>>>> mem
+ * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
+ * while a mapper pins it. 0; -EPERM the limit on locked memory, with words that name what is needed.
+ */
+int mem_require_device(struct nvio_env *env);
 
 /* A buffer's memfd and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
 int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset);

@@ -35,18 +35,8 @@ struct fake {
 	int rc;		  /* what the next one gives */
 	const char *text; /* its words; NULL: none */
 	bool confused;	  /* overlapping maps, or unmapped what was not mapped */
-	const struct mem_cache *cache;
-	const void *wanted; /* by each unmap looked for in the cache, in vain */
-	unsigned int unmaps;
+	void (*on_unmap)(const void *va); /* before anything is unmapped */
 };
-
-static inline bool mem_cache_knows(const struct mem_cache *cache, const void *ptr)
-{
-	for (unsigned int i = 0; i < MEM_CACHE_WAYS; i++)
-		if ((uintptr_t)ptr >= cache->ways[i].base && (uintptr_t)ptr < cache->ways[i].end)
-			return true;
-	return false;
-}
 
 static inline int fake_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 {
@@ -70,9 +60,8 @@ static inline void fake_unmap(struct mem_mapper *m, void *va, size_t len, uint64
 {
 	struct fake *f = container_of(m, struct fake, m);
 
-	if (f->cache && va <= f->wanted && (const char *)f->wanted < (char *)va + len)
-		f->confused |= mem_cache_knows(f->cache, f->wanted);
-	f->unmaps++;
+	if (f->on_unmap)
+		f->on_unmap(va);
 	for (int i = 0; i < f->count; i++) {
 		if (f->maps[i].va != va || f->maps[i].len != len || f->maps[i].iova != iova)
 			continue;
