@@ -18,7 +18,6 @@ nvio read "$bdf" -d /tmp/super -s 2 -c 1
 run nvio read "$bdf" -d /tmp/all
 bind_kernel "$bdf"
 wait_for 5 kernel_disk "$bdf"
-module ext4
 run mount -t ext4 "$(kernel_disk "$bdf")" /mnt
 run cp /bin/busybox /mnt/busybox
 run umount /mnt

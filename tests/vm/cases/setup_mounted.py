@@ -12,7 +12,6 @@ GUEST = r'''
 bdf=$(nvme_bdf)
 bind_kernel "$bdf"
 wait_for 5 kernel_disk "$bdf"
-module ext4
 run mount -t ext4 "$(kernel_disk "$bdf")" /mnt
 run_fails 1 nvio setup bind "$bdf"
 run expect /tmp/out '/mnt'
