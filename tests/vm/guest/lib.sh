@@ -3,13 +3,13 @@
 
 SYSPCI=/sys/bus/pci/devices
 
-fail() { # MESSAGE...: ends the case
-	echo "vm: FAIL: $*"
+fail() { # MESSAGE...: ends the case, also out of $(...)
+	echo "vm: FAIL: $*" >&2
 	exit 99
 }
 
 skip() { # REASON...: ends the case
-	echo "vm: SKIP: $*"
+	echo "vm: SKIP: $*" >&2
 	exit 77
 }
 
@@ -41,7 +41,8 @@ expect() { # FILE PATTERN: the file has a line that matches the extended regular
 wait_for() { # SECONDS COMMAND...: until it succeeds
 	local tries=$(($1 * 20))
 	shift
-	until "$@" >/dev/null 2>&1; do
+	# In a shell of its own, so that a function may fail() there.
+	until ("$@") >/dev/null 2>&1; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "waited in vain for: $*"
 		sleep 0.05
@@ -51,7 +52,7 @@ wait_for() { # SECONDS COMMAND...: until it succeeds
 module() { # NAME...
 	local m
 	for m; do
-		run modprobe "$m"
+		[ -d "/sys/module/$(echo "$m" | tr - _)" ] || run modprobe "$m"
 	done
 }
 
