@@ -41,6 +41,8 @@ struct nvio_ctrlr_opts {
 	uint32_t state_timeout_ms;      /* deadline of each step of connecting and resetting that the controller itself does not bound;
 	                                   default 5000 */
 	const char *hostnqn;            /* fabrics; NULL: made from the machine id */
+	bool bounce;                    /* where a drive reaches only memory that was allocated or registered (PCIe): copy I/O from and to any other
+	                                   buffer, 4 KiB per command, in place of refusing it (-EFAULT) */
 };
 
 NVIO_EXPORT void nvio_ctrlr_opts_init(struct nvio_ctrlr_opts *opts);

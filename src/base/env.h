@@ -6,12 +6,12 @@
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/platform.h"
 #include "base/random.h"
 #include <nvio/env.h>
 
@@ -22,12 +22,13 @@ struct env_child {
 };
 
 struct mem;
+struct pci_registry;
 struct thread_registry;
 struct loop_registry;
 struct bdev_registry;
 
 struct nvio_env {
-	pthread_mutex_t lock;       /* children; also the rooms' registries where they say so. Never held across a callback. */
+	struct lock lock;           /* children; also the rooms' registries where they say so. Never held across a callback. */
 	struct list children;       /* env lock; newest last */
 	struct nvio_env_opts opts;  /* immutable; strings owned */
 	struct clock clock;         /* immutable */
@@ -41,6 +42,7 @@ struct nvio_env {
 
 	/* The rooms' own; made at open by the room's init, ended at close by its fini. */
 	struct mem *mem;
+	struct pci_registry *pci;
 	struct thread_registry *threads;
 	struct loop_registry *loop;
 	struct bdev_registry *bdevs;
@@ -49,16 +51,16 @@ struct nvio_env {
 static inline void env_child_add(struct nvio_env *env, struct env_child *child, void (*close)(struct env_child *))
 {
 	child->close = close;
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	list_push_back(&env->children, &child->link);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 }
 
 static inline void env_child_remove(struct nvio_env *env, struct env_child *child)
 {
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	list_remove(&child->link);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 }
 
 /*
@@ -70,6 +72,8 @@ int env_bind_thread(const struct nvio_env *env, int core);
 /* The rooms' corners. Each init returns 0 or -errno with nothing left behind; each fini takes NULL corners. */
 int mem_env_init(struct nvio_env *env);
 void mem_env_fini(struct nvio_env *env);
+int pci_env_init(struct nvio_env *env);
+void pci_env_fini(struct nvio_env *env);
 int thread_env_init(struct nvio_env *env);
 void thread_env_fini(struct nvio_env *env);
 /* The first step of closing, while all is still there: coroutines are cancelled and run to their end. */

@@ -5,6 +5,8 @@
  */
 #include "host/hot.h"
 
+#include <nvio/mem.h>
+
 /* ---- the library's own ---- */
 
 static void on_cmd_done(struct nvio_op *op)
@@ -79,6 +81,22 @@ void admin_user_ended(struct nvio_ctrlr *c, struct nvio_op *op, int rc)
 	sleep_wake_ctrlr(c);
 }
 
+void admin_cmd_ended(struct nvio_ctrlr *c, struct nvio_op *op)
+{
+	struct host_io *io = op_io(op);
+
+	if (io->flags & HOST_IO_COPIED) {
+		void *buf = (void *)(uintptr_t)io->lba;
+
+		if ((io->opcode & 2) && op->cpl.answered && !op->cpl.sf)
+			memcpy(buf, io->data, io->nblocks);
+		nvio_mem_free(c->env, io->data);
+		io->data = buf;
+		io->flags &= (uint8_t)~HOST_IO_COPIED;
+	}
+	admin_user_ended(c, op, io->error);
+}
+
 /* What ended outside of a completion (timed out, canceled, dropped): to its sender in here, or put aside. */
 static int admin_sort_ended(struct nvio_ctrlr *c)
 {
@@ -91,7 +109,7 @@ static int admin_sort_ended(struct nvio_ctrlr *c)
 		if (op_io(op)->flags & HOST_IO_INTERNAL)
 			op_end(op, op_io(op)->error);
 		else
-			admin_user_ended(c, op, op_io(op)->error);
+			admin_cmd_ended(c, op);
 		n++;
 	}
 	return n;
@@ -129,9 +147,9 @@ int admin_deliver(struct nvio_ctrlr *c)
 	for (;;) {
 		struct nvio_op *op;
 
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 		op = op_queue_pop(&c->ended);
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 		if (!op)
 			return n;
 		op_end(op, op_io(op)->error);
@@ -171,28 +189,63 @@ static int check(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, const void *b
 	rc = ctrlr_gone_rc(c);
 	if (rc)
 		return rc;
-	if (len > c->max_transfer || (len > HOST_PAGE && ((uintptr_t)buf & 3)))
-		return fail(-EINVAL, "admin: %zu bytes; %s takes at most %u, and a buffer beyond %u bytes is aligned to 4", len, c->trid.traddr,
-			c->max_transfer, HOST_PAGE);
+	if (len > c->max_transfer)
+		return fail(-EINVAL, "admin: %zu bytes; %s takes at most %u", len, c->trid.traddr, c->max_transfer);
 	return 0;
+}
+
+/* Beyond a page, which the slot has for it: whether the controller can have the buffer as it is. */
+static bool needs_copy(struct nvio_ctrlr *c, const void *buf, size_t len)
+{
+	struct nvio_qpair *qp = c->admin;
+
+	if (len <= HOST_PAGE)
+		return false;
+	return ((uintptr_t)buf & 3) || (qp->ops->reach && qp->ops->reach(qp, buf, len) < len);
+}
+
+/* Admin commands are rare, and their buffers anywhere: what the controller cannot reach is copied. */
+static int copy_buffer(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, const void *buf, size_t len, void **copy)
+{
+	*copy = NULL;
+	if (!needs_copy(c, buf, len))
+		return 0;
+	*copy = nvio_mem_alloc_zeroed(c->env, len, HOST_PAGE);
+	if (!*copy)
+		return -ENOMEM;
+	if (cmd->opc & 1)
+		memcpy(*copy, buf, len);
+	return 0;
+}
+
+static void submit(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf, size_t len, void *copy, struct nvio_op *op)
+{
+	struct host_io *io = op_io(op);
+
+	raw_describe(op, cmd, copy ? copy : buf, (uint32_t)len, copy ? HOST_IO_COPIED : 0);
+	io->lba = copy ? (uintptr_t)buf : 0;
+	memset(&io->sqe.prp1, 0, 16); /* the data pointer is the library's */
+	qpair_submit_slow(c->admin, op);
+	op->owner = &c->pollable;
+	c->admin->ops->kick(c->admin);
 }
 
 int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf, size_t len, struct nvio_op *op)
 {
 	int rc = check(c, cmd, buf, len, op);
+	void *copy;
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->lock);
-	rc = qpair_admit(c->admin, buf, 0, len);
-	if (!rc) {
-		raw_describe(op, cmd, buf, (uint32_t)len, 0);
-		memset(&op_io(op)->sqe.prp1, 0, 16); /* the data pointer is the library's */
-		qpair_submit_slow(c->admin, op);
-		op->owner = &c->pollable;
-		c->admin->ops->kick(c->admin);
-	}
-	pthread_mutex_unlock(&c->lock);
+	lock_take(&c->lock);
+	rc = copy_buffer(c, cmd, buf, len, &copy);
+	if (!rc)
+		rc = qpair_admit(c->admin, copy ? copy : buf, 0, len);
+	if (!rc)
+		submit(c, cmd, buf, len, copy, op);
+	else
+		nvio_mem_free(c->env, copy);
+	lock_give(&c->lock);
 	return rc;
 }
 

@@ -10,13 +10,13 @@
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/env.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "base/platform.h"
 #include <nvio/ctrlr.h>
 #include <nvio/ns.h>
 #include <nvio/qpair.h>
@@ -51,6 +51,7 @@ enum host_io_kind {
 #define HOST_IO_TIMED_OUT (1u << 2)
 #define HOST_IO_INTERNAL  (1u << 3) /* an admin command of the library's own: `done` runs under the controller's lock */
 #define HOST_IO_SPLIT     (1u << 4) /* takes, or may take, more than one command */
+#define HOST_IO_COPIED    (1u << 5) /* HOST_IO_RAW: data is a copy that the controller can reach; lba is the address of the user's buffer */
 
 struct host_io {
 	struct nvio_ns *ns;     /* NULL for HOST_IO_RAW */
@@ -99,8 +100,7 @@ _Static_assert(sizeof(struct slot) == 32, "two to a cache line");
 #define SLOT_NONE 0xffff
 
 /* qpair.gate */
-#define GATE_CLOSED    (1u << 0) /* not live, or others are waiting already: to the end of the pending list */
-#define GATE_TRANSLATE (1u << 1) /* device addresses are not virtual addresses */
+#define GATE_CLOSED (1u << 0) /* not live, or others are waiting already: to the end of the pending list */
 
 enum qpair_state {
 	QPAIR_NEW,         /* memory is there; not at the controller yet */
@@ -134,9 +134,9 @@ struct nvio_qpair {
 	const struct qpair_ops *ops;
 	struct slot *slots;
 	uint16_t free_slot;          /* the head of a list, last in first out; SLOT_NONE: all are taken */
+	uint16_t gate;               /* not 0: a submit is not plain (GATE_...); read together with free_slot, see qpair_open() */
 	uint16_t slot_mask;          /* the table is as long as the next power of two */
 	uint16_t nslots;
-	uint8_t gate;                /* not 0: a submit is not plain (GATE_...) */
 	bool live;                   /* the controller has it and it may be used */
 	bool immediate;
 	uint8_t gate_count;          /* polls until the cycle counter is looked at although there is work */
@@ -188,6 +188,12 @@ struct qpair_ops {
 	void (*rewind)(struct nvio_qpair *qp);
 	/* Fills in the command that creates its completion or submission queue. */
 	void (*create_cmd)(struct nvio_qpair *qp, bool cq, struct nvio_sqe *cmd);
+	/*
+	 * How many bytes from p on, up to len, the controller can reach; 0: none, with words. NULL: any pointer is a buffer.
+	 */
+	size_t (*reach)(struct nvio_qpair *qp, const void *p, size_t len);
+	/* Tells the controller of all completions that were taken: nobody polls for a while. */
+	void (*caught_up)(struct nvio_qpair *qp);
 	/* The page of a slot, for bounced data. */
 	void *(*bounce_page)(struct nvio_qpair *qp, const struct slot *slot);
 	/* Frees what the controller could reach; it cannot any more. */
@@ -260,8 +266,10 @@ struct ctrlr_ops {
 	int (*kick)(struct nvio_ctrlr *c);
 	/* Makes the memory of a queue pair. qid 0 is the admin queue. */
 	int (*qpair_create)(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots, struct nvio_qpair **qp);
-	/* Writes AQA, ASQ and ACQ. */
+	/* Writes AQA, ASQ and ACQ. The controller is disabled. */
 	void (*admin_setup)(struct nvio_ctrlr *c);
+	/* From here on it does no DMA, whatever it does: it did not stop, or is gone from the bus. NULL: there is no such means. */
+	void (*cut_off)(struct nvio_ctrlr *c);
 	/* NULL: it must be polled. */
 	const struct sleep_ops *sleep;
 };
@@ -272,7 +280,7 @@ struct nvio_ctrlr {
 	void *transport;                /* the transport's own */
 	struct nvio_env *env;
 	struct env_child child;
-	pthread_mutex_t lock;           /* everything below that is not immutable */
+	struct lock lock;               /* everything below that is not immutable */
 	struct nvio_trid trid;          /* immutable */
 	struct nvio_ctrlr_opts opts;    /* immutable */
 	void (*on_closed)(struct nvio_ctrlr *c, void *arg); /* immutable; after close, by whoever connected */
@@ -361,6 +369,7 @@ bool admin_abort(struct nvio_ctrlr *c, struct nvio_qpair *qp, struct slot *slot)
 int admin_reap(struct nvio_ctrlr *c);
 void admin_drop_all(struct nvio_ctrlr *c, int rc); /* the controller is disabled: everything at it ends with rc */
 void admin_user_ended(struct nvio_ctrlr *c, struct nvio_op *op, int rc);
+void admin_cmd_ended(struct nvio_ctrlr *c, struct nvio_op *op); /* a user's admin command; io.error is how */
 int admin_deliver(struct nvio_ctrlr *c);           /* not under the lock: the users' callbacks */
 
 /* event.c: all under the lock */
@@ -408,13 +417,14 @@ int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *b
 /* piece.c: what is pending goes out, and comes back */
 int qpair_gone_rc(const struct nvio_qpair *qp); /* why nothing can be submitted: 0, or with words */
 int qpair_admit(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len); /* the last look before the op is touched */
+int qpair_check_reach(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len); /* -EFAULT with words */
 void qpair_submit_slow(struct nvio_qpair *qp, struct nvio_op *op);
 void piece_release(struct nvio_qpair *qp, struct nvio_op *op); /* the counterpart of qpair_admit() */
 void qpair_pump(struct nvio_qpair *qp);
 int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op *op, uint64_t dw01, uint32_t sf);
 void qpair_end_later(struct nvio_qpair *qp, struct nvio_op *op, int rc);
 int qpair_deliver(struct nvio_qpair *qp);
-bool piece_plan(const struct host_io *io, struct slot *slot);
+bool piece_plan(struct nvio_qpair *qp, const struct host_io *io, struct slot *slot);
 void piece_gather(struct nvio_qpair *qp, struct slot *slot, bool to_page);
 
 #endif

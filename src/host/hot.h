@@ -60,8 +60,20 @@ static inline void qpair_end(struct nvio_qpair *qp, struct nvio_op *op, int stat
 
 /* ---- submitting a plain read or write ---- */
 
+_Static_assert(offsetof(struct nvio_qpair, gate) == offsetof(struct nvio_qpair, free_slot) + 2 &&
+	offsetof(struct nvio_qpair, free_slot) % 4 == 0, "qpair_open() reads both at once");
+
+/* The gate is open and a slot is free: gate 0, and free_slot not FFFFh, in one comparison. */
+static ALWAYS_INLINE bool qpair_open(const struct nvio_qpair *qp)
+{
+	uint32_t both;
+
+	memcpy(&both, &qp->free_slot, sizeof(both));
+	return NVIO_LE_SWAP(32, both) < SLOT_NONE;
+}
+
 /* Whether [lba, lba + nblocks) may go out as one command, right now, as it is. false: io_submit() sorts out what else it takes. */
-static ALWAYS_INLINE bool io_is_plain(const struct nvio_ns *ns, const struct nvio_qpair *qp, const void *buf, uint64_t lba,
+static ALWAYS_INLINE bool io_is_plain(const struct nvio_ns *ns, const struct nvio_qpair *qp, uintptr_t buf, uint64_t lba,
 	uint32_t nblocks, const struct nvio_op *op, bool write)
 {
 	uint64_t end;
@@ -73,9 +85,9 @@ static ALWAYS_INLINE bool io_is_plain(const struct nvio_ns *ns, const struct nvi
 	/* The subtraction turns away 0 as well. A namespace that is gone has no blocks. */
 	if (unlikely(nblocks - 1 >= ns->max_blocks || __builtin_add_overflow(lba, nblocks, &end) || end > __atomic_load_n(&ns->num_blocks, __ATOMIC_ACQUIRE)))
 		return false;
-	if (unlikely(!buf || ((uintptr_t)buf & 3)))
+	if (unlikely(buf & 3))
 		return false;
-	if (unlikely(qp->ctrlr != ns->ctrlr || qp->gate || qp->free_slot == SLOT_NONE))
+	if (unlikely(qp->ctrlr != ns->ctrlr || !qpair_open(qp)))
 		return false;
 	if (unlikely((op->timeout_us | op->flags) || op->status == -EINPROGRESS))
 		return false;

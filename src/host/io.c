@@ -66,8 +66,11 @@ static bool acceptable(const struct nvio_ns *ns, const struct nvio_qpair *qp, co
 static int submit(struct nvio_ns *ns, struct nvio_qpair *qp, enum host_io_kind kind, uint8_t opcode, void *data, uint32_t iovcnt,
 	uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
-	int rc = qpair_admit(qp, data, iovcnt, kind == HOST_IO_RW ? (size_t)nblocks << ns->shift : 0);
+	size_t len = kind == HOST_IO_RW ? (size_t)nblocks << ns->shift : 0;
+	int rc = qp->ops->reach && !ns->ctrlr->opts.bounce ? qpair_check_reach(qp, data, iovcnt, len) : 0;
 
+	if (!rc)
+		rc = qpair_admit(qp, data, iovcnt, len);
 	if (rc)
 		return rc;
 	io_describe(op, ns, (uint8_t)kind, opcode, data, iovcnt, lba, nblocks, control_of(op->flags));
@@ -214,7 +217,10 @@ int nvio_qpair_io(struct nvio_qpair *qp, const struct nvio_sqe *cmd, void *buf, 
 	if (len > qp->ctrlr->max_transfer || (len > HOST_PAGE && ((uintptr_t)buf & 3)))
 		return fail(-EINVAL, "io: passthrough: %zu bytes; at most %u, and a buffer beyond %u bytes is aligned to 4", len,
 			qp->ctrlr->max_transfer, HOST_PAGE);
-	rc = qpair_admit(qp, buf, 0, len);
+	/* What does not fit the slot's page cannot be bounced, as it has no blocks to be cut at. */
+	rc = len > HOST_PAGE || !qp->ctrlr->opts.bounce ? qpair_check_reach(qp, buf, 0, len) : 0;
+	if (!rc)
+		rc = qpair_admit(qp, buf, 0, len);
 	if (rc)
 		return rc;
 	io_describe(op, NULL, HOST_IO_RAW, cmd->opc, buf, 0, 0, (uint32_t)len, 0);

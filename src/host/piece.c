@@ -64,11 +64,36 @@ static uint64_t iov_reach(const struct iovec *iov, uint64_t skip, uint64_t limit
 	return reach;
 }
 
+/* How many of `len` bytes from `skip` on the controller can reach; the iovec has that many. */
+static uint64_t device_reach(struct nvio_qpair *qp, const struct host_io *io, uint64_t skip, uint64_t len)
+{
+	const struct iovec *iov = io->data;
+	uint64_t reach = 0;
+
+	if (!io->iovcnt)
+		return qp->ops->reach(qp, (const uint8_t *)io->data + skip, len);
+	for (; reach < len; iov++) {
+		uint64_t n, got;
+
+		if (skip >= iov->iov_len) {
+			skip -= iov->iov_len;
+			continue;
+		}
+		n = MIN((uint64_t)iov->iov_len - skip, len - reach);
+		got = qp->ops->reach(qp, (const uint8_t *)iov->iov_base + skip, n);
+		reach += got;
+		if (got < n)
+			break;
+		skip = 0;
+	}
+	return reach;
+}
+
 /*
  * Chooses the next piece of a read, write or compare: sets slot's first, count and SLOT_BOUNCED. Count 0: the namespace has gone
  * meanwhile.
  */
-static void plan_data(const struct host_io *io, struct slot *slot)
+static void plan_data(struct nvio_qpair *qp, const struct host_io *io, struct slot *slot)
 {
 	uint32_t left = io->nblocks - io->next_block;
 	uint32_t limit = io->ns->max_blocks;
@@ -80,6 +105,8 @@ static void plan_data(const struct host_io *io, struct slot *slot)
 		reach = iov_reach(io->data, skip, reach);
 	else if (((uintptr_t)io->data + skip) & 3)
 		reach = 0;
+	if (qp->ops->reach)
+		reach = device_reach(qp, io, skip, reach);
 	slot->first = io->next_block;
 	slot->count = (uint32_t)(reach >> io->ns->shift);
 	if (!slot->count) {
@@ -88,15 +115,23 @@ static void plan_data(const struct host_io *io, struct slot *slot)
 	}
 }
 
-bool piece_plan(const struct host_io *io, struct slot *slot)
+/* Passthrough has no blocks to be cut at: a buffer that cannot be given as it is fits the slot's page, or was refused. */
+static bool raw_bounces(struct nvio_qpair *qp, const struct host_io *io)
+{
+	if (!io->nblocks)
+		return false;
+	return ((uintptr_t)io->data & 3) || (qp->ops->reach && qp->ops->reach(qp, io->data, io->nblocks) < io->nblocks);
+}
+
+bool piece_plan(struct nvio_qpair *qp, const struct host_io *io, struct slot *slot)
 {
 	slot->first = slot->count = 0;
 	if (io->kind == HOST_IO_RW) {
-		plan_data(io, slot);
+		plan_data(qp, io, slot);
 	} else if (io->kind == HOST_IO_NODATA && io->nblocks) {
 		slot->first = io->next_block;
 		slot->count = MIN(io->nblocks - io->next_block, NODATA_BLOCKS);
-	} else if (io->kind == HOST_IO_RAW && ((uintptr_t)io->data & 3)) {
+	} else if (io->kind == HOST_IO_RAW && raw_bounces(qp, io)) {
 		slot->flags |= SLOT_BOUNCED;
 	}
 	return slot->count < io->nblocks && has_blocks(io);
@@ -212,6 +247,35 @@ int qpair_gone_rc(const struct nvio_qpair *qp)
 	return fail(qp->dead_rc, "io: queue pair %u is being freed", qp->qid);
 }
 
+/* Where device addresses are not virtual ones, the controller reaches what was allocated or registered, and nothing else. */
+static int check_piece(struct nvio_qpair *qp, const uint8_t *p, size_t len)
+{
+	size_t got = qp->ops->reach(qp, p, len);
+
+	if (got == len)
+		return 0;
+	return fail(-EFAULT, "io: the controller cannot reach %p, byte %zu of a buffer of %zu: it is neither from nvio_mem_alloc() nor registered "
+		"(nvio_mem_register()); or set bounce in nvio_ctrlr_opts to have such buffers copied", (const void *)(p + got), got, len);
+}
+
+int qpair_check_reach(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len)
+{
+	const struct iovec *iov = data;
+	int rc = 0;
+
+	if (!qp->ops->reach || !len)
+		return 0;
+	if (!iovcnt)
+		return check_piece(qp, data, len);
+	for (uint32_t i = 0; i < iovcnt && len && !rc; i++) {
+		size_t n = MIN(iov[i].iov_len, len);
+
+		rc = n ? check_piece(qp, iov[i].iov_base, n) : 0;
+		len -= n;
+	}
+	return rc;
+}
+
 int qpair_admit(struct nvio_qpair *qp, const void *data, uint32_t iovcnt, size_t len)
 {
 	int rc = qpair_gone_rc(qp);
@@ -261,7 +325,7 @@ static void pump_one(struct nvio_qpair *qp, struct nvio_op *op)
 	int rc;
 
 	slot->flags = 0;
-	part = piece_plan(io, slot);
+	part = piece_plan(qp, io, slot);
 	if (has_blocks(io) && !slot->count) {
 		pump_failed(qp, op, slot, -ENODEV);
 		return;
@@ -362,7 +426,7 @@ int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op
 	piece_release(qp, op);
 	/* The admin queue is reaped under the controller's lock: what its users are to hear waits until that is free. */
 	if (qp->qid == 0 && !(io->flags & HOST_IO_INTERNAL)) {
-		admin_user_ended(qp->ctrlr, op, io->error);
+		admin_cmd_ended(qp->ctrlr, op);
 		return 1;
 	}
 	qpair_end(qp, op, io->error);

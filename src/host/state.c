@@ -6,8 +6,8 @@
 #include "host/hot.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
+#include "base/text.h"
 #include <nvio/error.h>
 #include <nvio/spec/feature.h>
 #include <nvio/spec/log.h>
@@ -22,6 +22,13 @@ static void write_cc(struct nvio_ctrlr *c, uint32_t cc)
 	c->ops->reg_write(c, NVIO_REG_CC, 4, cc);
 }
 
+/* What is in flight ends, and its buffers are their owners' again: nothing may be written to them any more. */
+static void cut_off(struct nvio_ctrlr *c)
+{
+	if (c->ops->cut_off)
+		c->ops->cut_off(c);
+}
+
 /* A step did not work: the end while connecting; another try (they are counted) while resetting. */
 static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...) NVIO_PRINTF(3, 4);
 static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
@@ -30,11 +37,13 @@ static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
+	text_vformat(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (ctrlr_state(c) == CTRLR_FAILING)
-		ctrlr_set_state(c, CTRLR_FAILED); /* it does not even stop; that has been said */
-	else if (c->connect_op || c->closing)
+	if (ctrlr_state(c) == CTRLR_FAILING) {
+		/* It does not even stop; that has been said. */
+		cut_off(c);
+		ctrlr_set_state(c, CTRLR_FAILED);
+	} else if (c->connect_op || c->closing)
 		ctrlr_fail(c, rc, "%s: %s: %s: %s", c->ops->name, c->trid.traddr, ctrlr_state_name(ctrlr_state(c)), why);
 	else
 		ctrlr_request_reset(c, why);
@@ -436,7 +445,7 @@ void ctrlr_fail(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	if (ctrlr_state_ended(ctrlr_state(c)) || ctrlr_state(c) == CTRLR_FAILING)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(c->failure, sizeof(c->failure), fmt, ap);
+	text_vformat(c->failure, sizeof(c->failure), fmt, ap);
 	va_end(ap);
 	c->failure_rc = rc;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
@@ -448,9 +457,10 @@ void ctrlr_removed(struct nvio_ctrlr *c)
 {
 	if (ctrlr_state_ended(ctrlr_state(c)))
 		return;
-	snprintf(c->failure, sizeof(c->failure), "%s: %s: the device is gone (registers read as all-ones)", c->ops->name, c->trid.traddr);
+	text_format(c->failure, sizeof(c->failure), "%s: %s: the device is gone (registers read as all-ones)", c->ops->name, c->trid.traddr);
 	c->failure_rc = -ENODEV;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
+	cut_off(c);
 	ctrlr_set_state(c, CTRLR_REMOVED);
 }
 

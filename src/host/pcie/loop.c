@@ -62,19 +62,10 @@ static int loop_host_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries,
 		.asleep = hot->kick ? NULL : loop_target_asleep(port_of(c)),
 		.wake = loop_host_wake,
 		.identity = true,
+		.vector = -1,
 	};
 
 	return mq_create(c, &bar, qid, entries, slots, qp);
-}
-
-static void loop_host_admin_setup(struct nvio_ctrlr *c)
-{
-	struct mq *mq = qpair_mq(c->admin);
-
-	/* Queue sizes are 0-based (NVMe Base 2.0 section 3.1.3.8). */
-	loop_host_write(c, NVIO_REG_AQA, 4, (mq->sq_size - 1) | (mq->cq_size - 1) << 16);
-	loop_host_write(c, NVIO_REG_ASQ, 8, mq->sq_iova);
-	loop_host_write(c, NVIO_REG_ACQ, 8, mq->cq_iova);
 }
 
 /* ---- sleeping ---- */
@@ -126,6 +117,6 @@ const struct ctrlr_ops pcie_loop_ops = {
 	.reg_write = loop_host_write,
 	.kick = loop_host_kick,
 	.qpair_create = loop_host_qpair,
-	.admin_setup = loop_host_admin_setup,
+	.admin_setup = mq_admin_setup,
 	.sleep = &loop_sleep_ops,
 };

@@ -78,20 +78,23 @@ static ALWAYS_INLINE void sqe_nvm(uint8_t *sqe, uint8_t opcode, const struct nvi
 	put64(sqe, 56, 0);
 }
 
+/* With `identity` any pointer but NULL is a buffer; without, a buffer is what the cache finds, and NULL is not. */
 static ALWAYS_INLINE int mq_rw(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *buf, uint64_t lba, uint32_t nblocks,
-	struct nvio_op *op)
+	struct nvio_op *op, bool identity)
 {
 	struct mq *mq = qpair_mq(qp);
 	uint64_t addr = (uintptr_t)buf, in_page, len;
 	struct slot *slot;
 	uint8_t *sqe;
 
-	if (unlikely(!io_is_plain(ns, qp, buf, lba, nblocks, op, opcode == NVIO_NVM_WRITE)))
+	if (unlikely(!io_is_plain(ns, qp, addr, lba, nblocks, op, opcode == NVIO_NVM_WRITE)))
 		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
 	len = (uint64_t)nblocks << ns->shift;
 	in_page = (addr & (HOST_PAGE - 1)) + len;
 	/* Beyond two pages there is more to do than fits here. */
 	if (unlikely(in_page > 2 * HOST_PAGE))
+		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+	if (identity ? unlikely(!addr) : !mem_cache_hit(&mq->cache, addr, len, &addr))
 		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
 
 	io_describe(op, ns, HOST_IO_RW, opcode, buf, 0, lba, nblocks, 0);
@@ -108,12 +111,22 @@ static ALWAYS_INLINE int mq_rw(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_
 
 static int mq_read(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
-	return mq_rw(ns, qp, NVIO_NVM_READ, buf, lba, nblocks, op);
+	return mq_rw(ns, qp, NVIO_NVM_READ, buf, lba, nblocks, op, true);
 }
 
 static int mq_write(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
-	return mq_rw(ns, qp, NVIO_NVM_WRITE, buf, lba, nblocks, op);
+	return mq_rw(ns, qp, NVIO_NVM_WRITE, buf, lba, nblocks, op, true);
+}
+
+static int mq_read_mapped(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return mq_rw(ns, qp, NVIO_NVM_READ, buf, lba, nblocks, op, false);
+}
+
+static int mq_write_mapped(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return mq_rw(ns, qp, NVIO_NVM_WRITE, buf, lba, nblocks, op, false);
 }
 
 /* ---- everything but a plain read or write ---- */
@@ -127,7 +140,7 @@ static int put_ranges(struct mq *mq, uint8_t *sqe, struct host_io *io, unsigned 
 		put64(page, i * 16, (uint64_t)ranges[i].nblocks << 32);
 		put64(page, i * 16 + 8, ranges[i].lba);
 	}
-	put64(sqe, 24, mq->pages_iova + (uint64_t)slot * HOST_PAGE);
+	put64(sqe, 24, mq_slot_page(mq, slot));
 	put64(sqe, 32, 0);
 	return 0;
 }
@@ -140,7 +153,7 @@ static int put_data(struct mq *mq, uint8_t *sqe, const struct host_io *io, const
 	unsigned index = SLOT_INDEX(slot->cid);
 
 	if (slot->flags & SLOT_BOUNCED) {
-		put64(sqe, 24, mq->pages_iova + (uint64_t)index * HOST_PAGE);
+		put64(sqe, 24, mq_slot_page(mq, index));
 		put64(sqe, 32, 0);
 		return 0;
 	}
@@ -158,7 +171,7 @@ static int put_raw(struct mq *mq, uint8_t *sqe, const struct host_io *io, const 
 	if (!io->nblocks)
 		return 0;
 	if (slot->flags & SLOT_BOUNCED) {
-		put64(sqe, 24, mq->pages_iova + (uint64_t)SLOT_INDEX(slot->cid) * HOST_PAGE);
+		put64(sqe, 24, mq_slot_page(mq, SLOT_INDEX(slot->cid)));
 		put64(sqe, 32, 0);
 		return 0;
 	}
@@ -294,7 +307,7 @@ static void mq_rewind(struct nvio_qpair *qp)
 	mq->cq_phase = PHASE_BIT;
 }
 
-/* NVMe Base 2.0 sections 5.4 and 5.5: physically contiguous, no interrupts (the queue is polled). */
+/* NVMe Base 2.0 sections 5.4 and 5.5: physically contiguous. Where there are vectors it interrupts; whether anybody hears is another matter. */
 static void mq_create_cmd(struct nvio_qpair *qp, bool cq, struct nvio_sqe *cmd)
 {
 	struct mq *mq = qpair_mq(qp);
@@ -304,7 +317,10 @@ static void mq_create_cmd(struct nvio_qpair *qp, bool cq, struct nvio_sqe *cmd)
 	cmd->opc = cq ? NVIO_ADMIN_CREATE_CQ : NVIO_ADMIN_CREATE_SQ;
 	cmd->prp1 = nvio_to_le64(cq ? mq->cq_iova : mq->sq_iova);
 	cmd->cdw10 = nvio_to_le32(qp->qid | (entries - 1) << 16);
-	cmd->cdw11 = nvio_to_le32(cq ? 1u : 1u | (uint32_t)qp->priority << 1 | (uint32_t)qp->qid << 16);
+	if (!cq)
+		cmd->cdw11 = nvio_to_le32(1u | (uint32_t)qp->priority << 1 | (uint32_t)qp->qid << 16);
+	else
+		cmd->cdw11 = nvio_to_le32(mq->vector < 0 ? 1u : 1u | 1u << 1 | (uint32_t)mq->vector << 16);
 }
 
 static void *mq_bounce_page(struct nvio_qpair *qp, const struct slot *slot)
@@ -327,32 +343,75 @@ static void mq_release(struct nvio_qpair *qp)
 static void mq_destroy(struct nvio_qpair *qp)
 {
 	mq_release(qp);
+	mem_cache_close(&qpair_mq(qp)->cache);
 	qpair_fini(qp);
 	alloc_free(qpair_mq(qp));
 }
 
-static const struct qpair_ops mq_ops = {
-	.read = mq_read,
-	.write = mq_write,
-	.send = mq_send,
-	.kick = mq_kick,
-	.reap = mq_reap,
-	.peek = mq_peek,
-	.rewind = mq_rewind,
-	.create_cmd = mq_create_cmd,
-	.bounce_page = mq_bounce_page,
-	.release = mq_release,
-	.destroy = mq_destroy,
-};
-
-static void *ring_alloc(struct nvio_env *env, size_t len, uint64_t *iova)
+static size_t mq_reach(struct nvio_qpair *qp, const void *p, size_t len)
 {
-	void *p = nvio_mem_alloc_zeroed(env, ALIGN_UP(len, (size_t)HOST_PAGE), HOST_PAGE);
+	size_t contig, reach = 0;
+	uint64_t iova;
 
-	if (p && nvio_mem_device_addr(env, p, iova, NULL)) {
-		nvio_mem_free(env, p);
+	while (reach < len) {
+		if (mem_cache_find(&qpair_mq(qp)->cache, (const char *)p + reach, &iova, &contig))
+			break;
+		reach += MIN(contig, len - reach);
+	}
+	return reach;
+}
+
+/* A controller may hold an interrupt back while there are completions that it was not told about. */
+static void mq_caught_up(struct nvio_qpair *qp)
+{
+	struct mq *mq = qpair_mq(qp);
+
+	if (mq->cq_untold && mq->vector >= 0)
+		cq_tell(mq);
+}
+
+#define MQ_OPS_COMMON \
+	.send = mq_send, .kick = mq_kick, .reap = mq_reap, .peek = mq_peek, .rewind = mq_rewind, .create_cmd = mq_create_cmd, \
+	.caught_up = mq_caught_up, .bounce_page = mq_bounce_page, .release = mq_release, .destroy = mq_destroy
+
+static const struct qpair_ops mq_identity_ops = { MQ_OPS_COMMON, .read = mq_read, .write = mq_write };
+static const struct qpair_ops mq_mapped_ops = { MQ_OPS_COMMON, .read = mq_read_mapped, .write = mq_write_mapped, .reach = mq_reach };
+
+/* A ring is contiguous for the device (CAP.CQR), whatever it is for us. */
+static void *ring_alloc(struct mq *mq, size_t len, uint64_t *iova)
+{
+	size_t size = ALIGN_UP(len, (size_t)HOST_PAGE), contig = size;
+	void *p = nvio_mem_alloc_zeroed(mq->env, size, HOST_PAGE);
+	int rc = 0;
+
+	if (!p)
+		return NULL;
+	*iova = (uintptr_t)p;
+	if (!mq->identity)
+		rc = mem_cache_find(&mq->cache, p, iova, &contig);
+	if (!rc && contig < size)
+		rc = fail(-ENOMEM, "%s: queue pair %u: no %zu bytes that are contiguous for the device; use a smaller queue, or larger hugepages",
+			mq->qp.ctrlr->ops->name, mq->qp.qid, size);
+	if (!rc)
+		return p;
+	nvio_mem_free(mq->env, p);
+	return NULL;
+}
+
+/* Each slot's page is looked up where not all of them are contiguous. */
+static uint8_t *pages_alloc(struct mq *mq, uint32_t slots)
+{
+	size_t size = (size_t)slots * HOST_PAGE, contig = size;
+	uint8_t *p = nvio_mem_alloc_zeroed(mq->env, size, HOST_PAGE);
+
+	if (!p)
+		return NULL;
+	mq->pages_iova = (uintptr_t)p;
+	if (!mq->identity && mem_cache_find(&mq->cache, p, &mq->pages_iova, &contig)) {
+		nvio_mem_free(mq->env, p);
 		return NULL;
 	}
+	mq->pages_contig = contig >= size;
 	return p;
 }
 
@@ -388,13 +447,16 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 	mq = alloc_aligned(CACHE_LINE, sizeof(*mq));
 	if (!mq)
 		return fail(-ENOMEM, "%s: queue pair %u: no memory", c->ops->name, qid);
-	rc = qpair_init(&mq->qp, c, qid, entries, slots, &mq_ops);
+	rc = qpair_init(&mq->qp, c, qid, entries, slots, bar->identity ? &mq_identity_ops : &mq_mapped_ops);
 	if (rc)
 		goto err_free;
 	mq->env = c->env;
 	mq->sq_size = entries;
 	mq_size_cq(mq, entries, MIN(nvio_cap_mqes(c->cap) + 1u, 65535u));
 	mq->identity = bar->identity;
+	mq->vector = bar->vector;
+	if (!bar->identity)
+		mem_cache_open(c->env, &mq->cache);
 	mq->kick = bar->kick;
 	mq->kick_ctx = bar->kick_ctx;
 	mq->asleep = bar->asleep ? bar->asleep : &never_asleep;
@@ -408,18 +470,16 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 		goto err_qpair;
 	}
 	rc = -ENOMEM;
-	mq->sq = ring_alloc(c->env, (size_t)mq->sq_size * sizeof(struct nvio_sqe), &mq->sq_iova);
+	mq->sq = ring_alloc(mq, (size_t)mq->sq_size * sizeof(struct nvio_sqe), &mq->sq_iova);
 	if (!mq->sq)
 		goto err_qpair;
-	mq->cq = ring_alloc(c->env, (size_t)mq->cq_size * sizeof(struct nvio_cqe), &mq->cq_iova);
+	mq->cq = ring_alloc(mq, (size_t)mq->cq_size * sizeof(struct nvio_cqe), &mq->cq_iova);
 	if (!mq->cq)
 		goto err_sq;
-	mq->pages = ring_alloc(c->env, (size_t)slots * HOST_PAGE, &mq->pages_iova);
+	mq->pages = pages_alloc(mq, slots);
 	if (!mq->pages)
 		goto err_cq;
 	mq->cq_phase = PHASE_BIT;
-	if (!bar->identity)
-		mq->qp.gate |= GATE_TRANSLATE;
 	*out = &mq->qp;
 	return 0;
 
@@ -428,8 +488,19 @@ err_cq:
 err_sq:
 	nvio_mem_free(c->env, mq->sq);
 err_qpair:
+	mem_cache_close(&mq->cache);
 	qpair_fini(&mq->qp);
 err_free:
 	alloc_free(mq);
 	return rc;
+}
+
+void mq_admin_setup(struct nvio_ctrlr *c)
+{
+	struct mq *mq = qpair_mq(c->admin);
+
+	/* Queue sizes are 0-based (NVMe Base 2.0 section 3.1.3.8). */
+	c->ops->reg_write(c, NVIO_REG_AQA, 4, (mq->sq_size - 1) | (mq->cq_size - 1) << 16);
+	c->ops->reg_write(c, NVIO_REG_ASQ, 8, mq->sq_iova);
+	c->ops->reg_write(c, NVIO_REG_ACQ, 8, mq->cq_iova);
 }

@@ -5,8 +5,6 @@
  */
 #include "host/pcie/mq.h"
 
-#include <nvio/mem.h>
-
 #define PRPS_PER_PAGE (HOST_PAGE / 8)
 
 /* Collects the pages of one command: the first into PRP1, a second into PRP2, more into the slot's page. */
@@ -41,12 +39,14 @@ static int prp_add_range(struct prp_builder *b, const uint8_t *p, uint64_t len)
 	while (len) {
 		uint64_t n = HOST_PAGE - ((uintptr_t)p & (HOST_PAGE - 1));
 		uint64_t iova = (uintptr_t)p;
+		size_t contig;
 		int rc;
 
+		/* Memory is mapped in whole pages, so what reaches the page's first byte that counts reaches them all. */
 		if (n > len)
 			n = len;
-		if (!b->mq->identity) {
-			rc = nvio_mem_device_addr(b->mq->env, p, &iova, NULL);
+		if (!b->mq->identity && !mem_cache_hit(&b->mq->cache, (uintptr_t)p, n, &iova)) {
+			rc = mem_cache_find(&b->mq->cache, p, &iova, &contig);
 			if (rc)
 				return rc;
 		}
@@ -61,7 +61,7 @@ static int prp_add_range(struct prp_builder *b, const uint8_t *p, uint64_t len)
 
 static void prp_finish(const struct prp_builder *b, uint8_t *sqe, unsigned slot)
 {
-	uint64_t prp2 = b->count < 2 ? 0 : b->count == 2 ? b->second : b->mq->pages_iova + (uint64_t)slot * HOST_PAGE;
+	uint64_t prp2 = b->count < 2 ? 0 : b->count == 2 ? b->second : mq_slot_page(b->mq, slot);
 	uint64_t v = NVIO_LE_SWAP(64, b->prp1);
 
 	memcpy(sqe + offsetof(struct nvio_sqe, prp1), &v, 8);
