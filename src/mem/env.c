@@ -44,6 +44,8 @@ void nvio_mem_get_stats(struct nvio_env *env, struct nvio_mem_stats *stats)
 {
 	lock_take(&env->mem->lock);
 	*stats = env->mem->stats;
+	if (env->mem->pinning)
+		stats->locked = stats->reserved;
 	lock_give(&env->mem->lock);
 }
 
@@ -87,6 +89,7 @@ int mem_env_init(struct nvio_env *env)
 	mem->env = env;
 	lock_init(&mem->lock);
 	list_init(&mem->regions);
+	list_init(&mem->mappers);
 	list_init(&mem->caches);
 	for (unsigned int i = 0; i < MEM_BINS; i++)
 		list_init(&mem->bins[i]);

@@ -37,10 +37,17 @@ static void bin_remove(struct mem *mem, struct mem_span *span)
 		mem->nonempty &= ~(1ull << bin);
 }
 
+/*
+ * Where in the span len bytes could begin. On hugepages, what fits into one lies in one: without an IOMMU nothing beyond is contiguous
+ * for a device, and rings have to be.
+ */
 static char *place(const struct mem_span *span, size_t len, size_t align)
 {
 	uintptr_t base = (uintptr_t)span->base, at = ALIGN_UP(base, align);
+	size_t page = span->region->page_size, body = MIN(len, page);
 
+	if (page > MEM_PAGE && len <= page + MEM_REDZONE && at / page != (at + body - 1) / page)
+		at = ALIGN_UP(at, page);
 	return at - base <= span->len && span->len - (at - base) >= len ? (char *)at : NULL;
 }
 
@@ -143,7 +150,7 @@ static void trim(struct mem *mem, unsigned int keep)
 /* Maps a region that has room for len bytes. */
 static int grow(struct mem *mem, size_t len, size_t align, struct mem_span **span)
 {
-	size_t page = mem_region_page(mem), left, size;
+	size_t page = MAX(mem_region_page(mem), mem_map_granule(mem)), left, size;
 	struct mem_region *r;
 	int rc;
 

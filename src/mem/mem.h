@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The room's inside, and what other rooms ask of it beyond <nvio/mem.h>: locking, the seam where something
- * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings, locks,
- * device addresses), heap.c (buffers cut from regions), use.c (look-ups, registration, handles, holds), env.c
- * (the environment's corner).
+ * that maps memory for devices hooks in, and marking buffers as in flight. Files: region.c (mappings of the
+ * process, locks), map.c (device addresses, and whoever maps them), iova.c (which of them are taken), heap.c
+ * (buffers cut from regions), tree.c (buffers by address), use.c (look-ups, registration, handles, holds),
+ * cache.c (device addresses for the I/O path), env.c (the environment's corner).
  */
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
@@ -17,6 +18,7 @@
 #include "base/list.h"
 #include "base/platform.h"
 #include "mem/cache.h"
+#include "mem/iova.h"
 #include <nvio/mem.h>
 
 #define MEM_PAGE	((size_t)4096)
@@ -32,40 +34,68 @@
 /* ---- For other rooms ---- */
 
 /*
- * Whatever maps memory for devices, an IOMMU say. Both run with the room's lock held, on any thread, and must
- * not call this room. `map` answers with the device address; `unmap` gets the same va and len. Where there is
- * none, device addresses are virtual addresses.
+ * Whatever maps memory for devices: an IOMMU. An environment may have several, and all of them map all of its memory (what there
+ * is, and what comes) at the same device addresses, which this room chooses. While there is none, device addresses are virtual
+ * addresses. All functions run with the room's lock held, on any thread, and must not call this room.
  */
-struct mem_map_ops {
-	int (*map)(void *ctx, void *va, size_t len, uint64_t *iova);
-	void (*unmap)(void *ctx, void *va, size_t len);
+struct mem_range {
+	uint64_t first, last;
+};
+
+struct mem_mapper {
+	const struct mem_mapper_ops *ops;
+	char name[64];			/* for messages: "vfio: 0000:01:00.0" */
+	uint64_t page_sizes;		/* bit mask; the smallest is what all regions must be multiples of */
+	const struct mem_range *ranges; /* device addresses it can map, ascending */
+	unsigned int num_ranges;
+	/*
+	 * What it maps stays in memory until it is unmapped (VFIO pins pages), and counts against RLIMIT_MEMLOCK. While there is such
+	 * a mapper nothing is locked by mlock, which would count a second time and add nothing.
+	 */
+	bool pins;
+	struct list link; /* the room's */
+};
+
+struct mem_mapper_ops {
+	/* 0, or -errno with words that say what to raise; then nothing is mapped. */
+	int (*map)(struct mem_mapper *m, void *va, size_t len, uint64_t iova);
+	void (*unmap)(struct mem_mapper *m, void *va, size_t len, uint64_t iova);
+	/*
+	 * Not NULL: there is no IOMMU, and this tells the physical address of each MEM_PAGE of [va, va + len), in the place of map.
+	 * Only hugepages stay where they are, so only those can be used; and there can be no other mapper but of the same kind.
+	 */
+	int (*physical)(struct mem_mapper *m, const void *va, size_t len, uint64_t *addrs);
 };
 
 /*
- * From now on, all memory of the environment (what there is, and what comes) is mapped through `ops`. 0;
- * -EBUSY: there is one already, or an open handle's device address would change; or what map returned, and
- * then nothing is mapped.
+ * All memory of the environment is mapped through `m`, too. 0; -EBUSY an open handle's device address would change, or one with and one
+ * without IOMMU in one environment; -ENOSPC no room in the device addresses that all mappers can map, or what there is lies at some that m
+ * cannot map; -EINVAL what there is is no multiple of m's smallest page; -EPERM no hugepages where they are needed; -ENOMEM; or what map
+ * or physical returned. On failure it is as before.
  */
-int mem_map_set(struct nvio_env *env, const struct mem_map_ops *ops, void *ctx);
+int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m);
 
-/* Unmaps everything; addresses are virtual ones again. The devices must have stopped. */
-void mem_map_clear(struct nvio_env *env);
+/* Unmaps everything from it. Its device must have stopped. */
+void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m);
 
 /*
- * Something does DMA by device address: locks all memory and what comes later, unless the options say never.
- * 0; -EPERM the limit on locked memory, with words that name what is needed.
+ * Memory that is contiguous for devices: device address = address + delta for all of [base, base + len), until it is freed or
+ * unregistered or mappers come and go. Whoever translates on the I/O path has a mem_cache (mem/cache.h), which is told of that.
  */
-int mem_require_device(struct nvio_env *env);
-
-/* Memory that is contiguous for devices: device address = address + delta for all of [base, base + len). */
 struct mem_extent {
 	uintptr_t base;
 	size_t len;
 	uint64_t delta;
 };
 
-/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Any thread. */
+/* The extent around ptr. 0; -EFAULT neither allocated here nor registered, with words. Takes the room's lock. Any thread. */
 int mem_extent_find(struct nvio_env *env, const void *ptr, struct mem_extent *extent);
+
+/*
+ * Something does DMA by device address: locks all memory and what comes later, unless the options say never, and except
+ * while a mapper pins it. 0; -EPERM the limit on locked memory, with words that name what is needed.
+ */
+int mem_require_device(struct nvio_env *env);
 
 /* A buffer's memfd and the offset in it, for a peer process. The fd stays the room's. 0; -EFAULT not of this room. */
 int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset);
@@ -98,12 +128,14 @@ struct mem_region {
 	char *base;
 	size_t len; /* multiple of page_size */
 	size_t page_size;
-	uint64_t iova; /* device address of base */
-	int fd;	       /* -1: the caller's memory */
+	uint64_t iova;	/* device address of base */
+	uint64_t *phys; /* no IOMMU: device address of each of its pages; NULL otherwise */
+	struct iova_range place; /* in mem->placed while mapped */
+	int fd;			 /* -1: the caller's memory */
 	bool reserved; /* made at open, stays to the end */
 	bool whole;    /* one large buffer is all that is in it, ever */
 	bool locked;
-	bool mapped;	   /* through mem->map_ops */
+	bool mapped;	   /* through all of mem->mappers, at `place` */
 	struct list spans; /* all of it, in the order of addresses */
 	size_t used;	   /* spans handed out */
 	size_t fresh; /* offset from which on nothing was ever handed out: zero still, and not even touched */
@@ -138,8 +170,10 @@ struct mem {
 	size_t limit;	   /* bytes of our own that may be mapped */
 	bool fixed;	   /* all of it was reserved at open */
 	bool lock_pages;
-	const struct mem_map_ops *map_ops;
-	void *map_ctx;
+	struct list mappers;	  /* struct mem_mapper; all with an IOMMU, or all without */
+	bool physical;		  /* without */
+	unsigned int pinning;	  /* mappers that pin */
+	struct iova_tree placed;  /* device addresses in use */
 	struct nvio_mem_stats stats;
 };
 
@@ -154,9 +188,20 @@ int mem_region_create(struct mem *mem, size_t len, size_t align, struct mem_regi
 int mem_region_adopt(struct mem *mem, void *base, size_t len, struct mem_region **region);
 void mem_region_destroy(struct mem *mem, struct mem_region *region);
 int mem_region_lock(struct mem *mem, struct mem_region *region);
-int mem_region_map(struct mem *mem, struct mem_region *region);
-void mem_region_unmap(struct mem *mem, struct mem_region *region);
+void mem_region_unlock(struct mem *mem, struct mem_region *region);
 size_t mem_region_page(const struct mem *mem);
+
+/* map.c */
+int mem_region_map(struct mem *mem, struct mem_region *region); /* 0, or -errno with words and nothing mapped */
+void mem_region_unmap(struct mem *mem, struct mem_region *region);
+uint64_t mem_region_addr(const struct mem_region *region, const void *ptr, struct mem_extent *extent);
+size_t mem_map_granule(const struct mem *mem); /* what regions must be multiples of, for all mappers */
+
+/* Pages are to be locked by mlock. */
+static inline bool mem_locks(const struct mem *mem)
+{
+	return mem->lock_pages && !mem->pinning;
+}
 
 /* heap.c */
 int mem_heap_reserve(struct mem *mem, size_t len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Regions: the mappings that buffers are cut from, and registered memory of the caller. Each of ours is a
- * memfd, so that it can be shared with a peer process; each may be locked, and mapped for devices, as it
- * comes into being.
+ * memfd, so that it can be shared with a peer process; each may be locked, and mapped for devices (map.c),
+ * as it comes into being.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static int open_memfd(struct mem *mem, size_t len, size_t page_size, int *out)
 }
 
 /* Maps the fd at a multiple of `align`: address space is taken with room to spare and trimmed. */
-static int map_aligned(int fd, size_t len, size_t align, char **out)
+static int map_aligned(int fd, size_t len, size_t page_size, size_t align, char **out)
 {
 	size_t room, head;
 	char *base, *at;
@@ -69,7 +69,9 @@ static int map_aligned(int fd, size_t len, size_t align, char **out)
 		return fail(-ENOMEM, "mem: map: address space for %zu bytes: %s", len, strerror(errno));
 	at = (char *)ALIGN_UP((uintptr_t)base, align);
 	head = (size_t)(at - base);
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+	/* Hugepages are there already, and get into the page tables now: without an IOMMU they are asked where they lie. */
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | (page_size > MEM_PAGE ? MAP_POPULATE : 0), fd, 0) ==
+		MAP_FAILED) {
 		fail(-ENOMEM, "mem: map: %zu bytes: %s", len, strerror(errno));
 		munmap(base, room);
 		return -ENOMEM;
@@ -85,12 +87,12 @@ static int map_aligned(int fd, size_t len, size_t align, char **out)
 static int map_pages(struct mem *mem, struct mem_region *r, size_t align, size_t page_size)
 {
 	/* From 2 MiB on aligned to that, so that an IOMMU can use its large pages. */
-	size_t want = MAX(align, r->len >= MEM_HUGE_2M ? MAX(MEM_HUGE_2M, page_size) : MEM_PAGE);
+	size_t want = MAX(align, r->len >= MEM_HUGE_2M ? MAX(MEM_HUGE_2M, page_size) : mem_map_granule(mem));
 	int rc = open_memfd(mem, r->len, page_size, &r->fd);
 
 	if (rc)
 		return rc;
-	rc = map_aligned(r->fd, r->len, want, &r->base);
+	rc = map_aligned(r->fd, r->len, page_size, want, &r->base);
 	if (rc) {
 		close(r->fd);
 		return rc;
@@ -157,7 +159,7 @@ int mem_region_lock(struct mem *mem, struct mem_region *r)
 	return 0;
 }
 
-static void unlock(struct mem *mem, struct mem_region *r)
+void mem_region_unlock(struct mem *mem, struct mem_region *r)
 {
 	if (!r->locked)
 		return;
@@ -166,32 +168,6 @@ static void unlock(struct mem *mem, struct mem_region *r)
 	r->locked = false;
 	if (r->fd >= 0)
 		mem->stats.locked -= r->len;
-}
-
-/* ---- Device addresses ---- */
-
-int mem_region_map(struct mem *mem, struct mem_region *r)
-{
-	uint64_t iova = (uintptr_t)r->base;
-	int rc = 0;
-
-	if (mem->map_ops)
-		rc = mem->map_ops->map(mem->map_ctx, r->base, r->len, &iova);
-	if (rc)
-		return fail(rc, "mem: map %zu bytes at %p for devices: %s", r->len, (void *)r->base,
-			nvio_errno_name(rc));
-	r->mapped = mem->map_ops;
-	r->iova = iova;
-	return 0;
-}
-
-void mem_region_unmap(struct mem *mem, struct mem_region *r)
-{
-	mem_cache_drop(mem, r->base, r->len);
-	if (r->mapped)
-		mem->map_ops->unmap(mem->map_ctx, r->base, r->len);
-	r->mapped = false;
-	r->iova = (uintptr_t)r->base;
 }
 
 /* ---- Coming and going ---- */
@@ -221,7 +197,7 @@ static int enter(struct mem *mem, struct mem_region *r)
 	int rc;
 
 	list_init(&r->spans);
-	rc = mem->lock_pages ? mem_region_lock(mem, r) : 0;
+	rc = mem_locks(mem) ? mem_region_lock(mem, r) : 0;
 	if (rc)
 		return rc;
 	rc = mem_region_map(mem, r);
@@ -235,7 +211,7 @@ static int enter(struct mem *mem, struct mem_region *r)
 out_map:
 	mem_region_unmap(mem, r);
 out_lock:
-	unlock(mem, r);
+	mem_region_unlock(mem, r);
 	return rc;
 }
 
@@ -291,7 +267,7 @@ void mem_region_destroy(struct mem *mem, struct mem_region *r)
 {
 	/* Devices first: once the pages are gone, someone else's would be at these addresses. */
 	mem_region_unmap(mem, r);
-	unlock(mem, r);
+	mem_region_unlock(mem, r);
 	list_remove(&r->link);
 	list_for_each_safe (pos, &r->spans) {
 		struct mem_span *span = list_entry(pos, struct mem_span, order);

@@ -31,21 +31,18 @@ static struct mem_span *find_used(const struct mem *mem, const void *ptr, size_t
 	return offset < span->size && len <= span->size - offset ? span : NULL;
 }
 
-static uint64_t device_addr(const struct mem_span *span, const void *ptr)
-{
-	return span->region->iova + (uint64_t)((const char *)ptr - span->region->base);
-}
-
 int nvio_mem_device_addr(struct nvio_env *env, const void *ptr, uint64_t *addr, size_t *contig)
 {
 	struct mem *mem = lock(env);
 	struct mem_span *span = find_used(mem, ptr, 1);
+	struct mem_extent extent;
 	int rc = 0;
 
 	if (span) {
-		*addr = device_addr(span, ptr);
+		*addr = mem_region_addr(span->region, ptr, &extent);
 		if (contig)
-			*contig = span->size - (size_t)((const char *)ptr - span->base);
+			*contig = MIN(span->size - (size_t)((const char *)ptr - span->base),
+				extent.len - ((uintptr_t)ptr - extent.base));
 	} else {
 		rc = fail(-EFAULT, "mem: device address of %p: neither allocated here nor registered", ptr);
 	}
@@ -58,9 +55,11 @@ int mem_extent_locked(const struct mem *mem, const void *ptr, struct mem_extent 
 	struct mem_span *span = find_used(mem, ptr, 1);
 
 	if (!span)
-		return fail(-EFAULT, "mem: device address of %p: neither allocated here nor registered", ptr);
-	*extent = (struct mem_extent){ .base = (uintptr_t)span->region->base, .len = span->region->len,
-		.delta = span->region->iova - (uintptr_t)span->region->base };
+		return fail(-EFAULT,
+			"mem: %p is not memory that the device can reach: neither allocated here (nvio_mem_alloc) nor registered "
+			"(nvio_mem_register)",
+			ptr);
+	mem_region_addr(span->region, ptr, extent);
 	return 0;
 }
 
@@ -143,23 +142,29 @@ int nvio_mem_unregister(struct nvio_env *env, void *addr, size_t len)
 
 int nvio_mem_buf_open(struct nvio_env *env, void *addr, size_t len, struct nvio_mem_buf *buf)
 {
+	struct mem_extent extent;
 	struct mem_span *span;
 	struct mem *mem;
+	uint64_t at;
 	int rc = 0;
 
 	if (!len)
 		return fail(-EINVAL, "mem: handle of %p: length 0", addr);
 	mem = lock(env);
 	span = find_used(mem, addr, len);
-	if (span) {
-		span->handles++;
-		*buf = (struct nvio_mem_buf){
-			.base = addr, .len = len, .device_addr = device_addr(span, addr), .region = span
-		};
-	} else {
+	at = span ? mem_region_addr(span->region, addr, &extent) : 0;
+	if (!span) {
 		rc = fail(-EFAULT,
 			"mem: handle of %p: %zu bytes do not lie in one allocation or registration", addr,
 			len);
+	} else if (extent.base + extent.len - (uintptr_t)addr < len) {
+		rc = fail(-EFAULT,
+			"mem: handle of %p: %zu bytes do not lie in one hugepage of %zu, beyond which nothing is contiguous "
+			"without an IOMMU",
+			addr, len, extent.len);
+	} else {
+		span->handles++;
+		*buf = (struct nvio_mem_buf){ .base = addr, .len = len, .device_addr = at, .region = span };
 	}
 	unlock(mem);
 	return rc;
@@ -231,7 +236,7 @@ int mem_share(struct nvio_env *env, const void *ptr, int *fd, uint64_t *offset)
 	return rc;
 }
 
-/* ---- Locks and device mappings of everything ---- */
+/* ---- Locks of everything ---- */
 
 int mem_require_device(struct nvio_env *env)
 {
@@ -242,7 +247,7 @@ int mem_require_device(struct nvio_env *env)
 		return 0;
 	mem = lock(env);
 	list_for_each (pos, &mem->regions) {
-		rc = mem_region_lock(mem, list_entry(pos, struct mem_region, link));
+		rc = mem->pinning ? 0 : mem_region_lock(mem, list_entry(pos, struct mem_region, link));
 		if (rc)
 			break;
 	}
@@ -251,64 +256,4 @@ int mem_require_device(struct nvio_env *env)
 		mem->lock_pages = true;
 	unlock(mem);
 	return rc;
-}
-
-static bool has_handles(const struct mem_region *r)
-{
-	list_for_each (pos, &r->spans)
-		if (list_entry(pos, struct mem_span, order)->handles)
-			return true;
-	return false;
-}
-
-static void unmap_all(struct mem *mem)
-{
-	list_for_each (pos, &mem->regions)
-		mem_region_unmap(mem, list_entry(pos, struct mem_region, link));
-	mem->map_ops = NULL;
-	mem->map_ctx = NULL;
-}
-
-static int map_all(struct mem *mem)
-{
-	list_for_each (pos, &mem->regions) {
-		struct mem_region *r = list_entry(pos, struct mem_region, link);
-		int rc = mem_region_map(mem, r);
-
-		if (rc)
-			return rc;
-		if (r->iova != (uintptr_t)r->base && has_handles(r))
-			return fail(-EBUSY,
-				"mem: map for devices: an open handle of memory at %p would change its address; "
-				"close it, and open it again afterwards",
-				(void *)r->base);
-	}
-	return 0;
-}
-
-int mem_map_set(struct nvio_env *env, const struct mem_map_ops *ops, void *ctx)
-{
-	struct mem *mem = lock(env);
-	int rc;
-
-	if (mem->map_ops) {
-		rc = fail(-EBUSY,
-			"mem: map for devices: something maps the memory of this environment already");
-	} else {
-		mem->map_ops = ops;
-		mem->map_ctx = ctx;
-		rc = map_all(mem);
-		if (rc)
-			unmap_all(mem);
-	}
-	unlock(mem);
-	return rc;
-}
-
-void mem_map_clear(struct nvio_env *env)
-{
-	struct mem *mem = lock(env);
-
-	unmap_all(mem);
-	unlock(mem);
 }

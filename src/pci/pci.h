@@ -21,6 +21,7 @@ struct pci_dev;
 
 /* Configuration space (PCI Local Bus 3.0 section 6.1). */
 #define PCI_CFG_COMMAND        0x04
+#define PCI_CFG_STATUS         0x06
 #define PCI_CFG_CLASS          0x09 /* three bytes: interface, subclass, class */
 #define PCI_CMD_MEMORY         (1u << 1)
 #define PCI_CMD_BUS_MASTER     (1u << 2)
