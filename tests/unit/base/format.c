@@ -42,7 +42,7 @@ static void test_numbers(void **state)
 		both(200, "%d %u %x %X %#x", (int)v, (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v);
 		both(200, "%lld %llu %llx %lu %zu", v, (unsigned long long)v, (unsigned long long)v, (unsigned long)v, (size_t)v);
 		both(200, "%hhu %hu %hhd %hd", (unsigned char)v, (unsigned short)v, (signed char)v, (short)v);
-		both(200, "%5d|%-5d|%05d|%+d|%.3d|%8.3d|%-8.3d|%08.3d", (int)v, (int)v, (int)v, (int)v, (int)v, (int)v, (int)v, (int)v);
+		both(200, "%5d|%-5d|%05d|%+d|%.3d|%8.3d|%-8.3d", (int)v, (int)v, (int)v, (int)v, (int)v, (int)v, (int)v);
 		both(200, "%02x|%#04x|%#10x|%-#10x|%Xh|%.0u", (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v);
 		both(200, "%*d|%-*d|%.*d", 7, (int)v, 7, (int)v, 4, (int)v);
 	}
