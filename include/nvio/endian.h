@@ -8,9 +8,9 @@
 #define NVIO_ENDIAN_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include <nvio/compiler.h>
+#include <nvio/libc.h>
 
 NVIO_BEGIN_DECLS
 

@@ -17,9 +17,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include <nvio/compiler.h>
+#include <nvio/libc.h>
 #include <nvio/op.h>
 #include <nvio/spec/identify.h>
 

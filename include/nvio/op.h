@@ -15,11 +15,11 @@
 #ifndef NVIO_OP_H
 #define NVIO_OP_H
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <nvio/compiler.h>
+#include <nvio/libc.h>
 
 NVIO_BEGIN_DECLS
 

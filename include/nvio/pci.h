@@ -33,12 +33,13 @@ struct nvio_pci_info {
 	uint8_t revision;
 	bool is_vf;              /* a virtual function (SR-IOV) */
 	int numa_node;           /* -1: not known */
-	int iommu_group;         /* -1: none, so no IOMMU is in the way */
+	int iommu_group;         /* -1: none, so no IOMMU is in the way; so it is for the make-believe groups of VFIO's no-IOMMU mode */
 	uint32_t group_size;     /* functions in it, this one included; 0: no group */
 	enum nvio_pci_owner owner;
 	char driver[32];         /* "" when unbound */
 	char kernel_name[32];    /* "nvme0" when the kernel's driver has it, else "" */
-	char vfio_path[64];      /* "/dev/vfio/12" or "/dev/vfio/devices/vfio0" when vfio-pci has it, else "" */
+	char vfio_path[64];      /* "/dev/vfio/12", "/dev/vfio/noiommu-12" or, where there is also /dev/iommu,
+                                "/dev/vfio/devices/vfio0", when vfio-pci has it; else "" */
 };
 
 struct nvio_pci_scan_opts {
@@ -56,7 +57,9 @@ typedef int (*nvio_pci_fn)(const struct nvio_pci_info *info, void *arg);
 
 /*
  * Looks at the bus. `opts` may be NULL. 0, also when there is nothing; what fn returned; -EINVAL bad bdf or option; -ENODEV a bdf that
- * does not exist (or, with a class, is not of it: nvio_errmsg() says what it is); -ENOENT the tree has no PCI bus; -ENOMEM. Any thread.
+ * does not exist (or is not what else is asked for: nvio_errmsg() says what it is); -EIO that one has no class that can be read; -ENOENT the
+ * tree has no PCI bus; -ENOMEM; -E2BIG an option that this release does not know is set. A function that vanishes meanwhile, and without
+ * `bdf` one whose class cannot be read, is left out; other attributes that cannot be read are 0, or -1. Any thread.
  */
 NVIO_EXPORT int nvio_pci_scan(const struct nvio_pci_scan_opts *opts, nvio_pci_fn fn, void *arg);
 
@@ -66,8 +69,10 @@ NVIO_EXPORT const char *nvio_pci_owner_str(enum nvio_pci_owner owner);
 /*
  * Hands the function to `driver` ("vfio-pci", "nvme", "uio_pci_generic"; NULL: to none, "": to whichever the kernel finds for it). It is
  * unbound from its present driver first. Needs root. It does not look at what is on the drive: that is for the caller (see `nvio setup`).
- * 0, also when it has that driver already; -EINVAL; -ENODEV no such function; -ENOENT the driver is not loaded; -EACCES or -EPERM; -EBUSY the
- * driver did not take it, or did not let it go. When the new driver does not take it, the former one gets it back. Any thread.
+ * With the name of a driver, that stays the only one that may take the function (driver_override) until it is handed to NULL or "".
+ * 0, also when it has that driver already; -EINVAL; -ENODEV no such function; -ENOENT the driver is not loaded; -EACCES or -EPERM; -EROFS sysfs
+ * cannot be written; -EBUSY a process uses it through VFIO (which the words name), the driver did not take it, or did not let it go; -EIO.
+ * When the new driver does not take it, the former one gets it back. May take as long as the drivers do; any thread.
  */
 NVIO_EXPORT int nvio_pci_bind(const char *root, const char *bdf, const char *driver);
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <time.h>
 
 void sleep_ns(uint64_t ns)
 {

@@ -7,9 +7,9 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
-#include <time.h>
 
 #include "base/compiler.h"
+#include "base/platform.h"
 
 struct clock {
 	uint64_t (*now_ns)(void *arg); /* NULL: CLOCK_MONOTONIC */
@@ -20,13 +20,7 @@ struct clock {
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
-static inline uint64_t clock_monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
+static inline uint64_t clock_monotonic_ns(void) { return platform_now_ns(); }
 
 /* Nanoseconds since some fixed moment; never goes back. */
 static inline uint64_t clock_now(const struct clock *clock)
@@ -66,10 +60,7 @@ static inline uint64_t cycles(void)
 #define CYCLES_GATE 250000u /* nanoseconds; the coarse clock is a memory read */
 static inline uint64_t cycles(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return platform_coarse_ns();
 }
 #endif
 

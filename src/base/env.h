@@ -6,12 +6,12 @@
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/platform.h"
 #include "base/random.h"
 #include <nvio/env.h>
 
@@ -27,7 +27,7 @@ struct loop_registry;
 struct bdev_registry;
 
 struct nvio_env {
-	pthread_mutex_t lock;       /* children; also the rooms' registries where they say so. Never held across a callback. */
+	struct lock lock;           /* children; also the rooms' registries where they say so. Never held across a callback. */
 	struct list children;       /* env lock; newest last */
 	struct nvio_env_opts opts;  /* immutable; strings owned */
 	struct clock clock;         /* immutable */
@@ -49,16 +49,16 @@ struct nvio_env {
 static inline void env_child_add(struct nvio_env *env, struct env_child *child, void (*close)(struct env_child *))
 {
 	child->close = close;
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	list_push_back(&env->children, &child->link);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 }
 
 static inline void env_child_remove(struct nvio_env *env, struct env_child *child)
 {
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	list_remove(&child->link);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 }
 
 /*

@@ -3,11 +3,9 @@
  * The names of errno values. The C library's own strerrorname_np() is not everywhere, and has no answer for
  * negatives.
  */
-#include <errno.h>
-#include <limits.h>
-
 #include "base/compiler.h"
 #include <nvio/error.h>
+#include <nvio/libc.h>
 
 #define NAME(e) [e] = #e
 

@@ -6,14 +6,12 @@
 #include "base/fail.h"
 
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "base/platform.h"
 #include "base/text.h"
 #include <nvio/error.h>
 
-static _Thread_local char last_failure[512];
+static THREAD_LOCAL char last_failure[512];
 
 int fail(int rc, const char *fmt, ...)
 {
@@ -38,11 +36,4 @@ void fail_clear(void)
 const char *nvio_errmsg(void)
 {
 	return last_failure;
-}
-
-void invariant_broken(const char *file, int line, const char *words)
-{
-	fprintf(stderr, "nvio: %s:%d: broken invariant: %s; this is a bug in nvio, please report it\n", file,
-		line, words);
-	abort();
 }

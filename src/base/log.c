@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -14,23 +13,10 @@
 
 #define LINE_MAX_BYTES 1024
 
-static const char *const level_names[] = {
-	[NVIO_LOG_ERROR] = "error",
-	[NVIO_LOG_WARN] = "warn",
-	[NVIO_LOG_NOTICE] = "notice",
-	[NVIO_LOG_INFO] = "info",
-	[NVIO_LOG_DEBUG] = "debug",
-};
-
-const char *nvio_log_level_name(enum nvio_log_level level)
-{
-	return (unsigned)level < ARRAY_SIZE(level_names) ? level_names[level] : "?";
-}
-
 int nvio_log_level_parse(const char *name, enum nvio_log_level *level)
 {
-	for (unsigned i = 0; name && i < ARRAY_SIZE(level_names); i++) {
-		if (!strcasecmp(name, level_names[i])) {
+	for (unsigned i = NVIO_LOG_ERROR; name && i <= NVIO_LOG_DEBUG; i++) {
+		if (!strcasecmp(name, nvio_log_level_name((enum nvio_log_level)i))) {
 			*level = (enum nvio_log_level)i;
 			return 0;
 		}

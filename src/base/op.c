@@ -5,10 +5,9 @@
  */
 #include "base/op.h"
 
-#include <poll.h>
-#include <sched.h>
 #include <stdatomic.h>
 
+#include "base/platform.h"
 #include <nvio/error.h>
 
 /* So many polls in a row may find nothing before the waiting one sleeps, if it can: a few hundred microseconds. */
@@ -30,7 +29,7 @@ int op_idle(void)
 	int n = idle_turn();
 
 	if (!n)
-		sched_yield();
+		platform_yield();
 	return n;
 }
 
@@ -39,7 +38,7 @@ void op_idle_count(unsigned *idle, bool worked)
 	if (worked || idle_turn() > 0)
 		*idle = 0;
 	else if (++*idle >= IDLE_POLLS_BEFORE_SLEEP)
-		sched_yield();
+		platform_yield();
 }
 
 static bool suspended(struct nvio_op *op)
@@ -47,41 +46,6 @@ static bool suspended(struct nvio_op *op)
 	bool (*suspend)(struct nvio_op *) = atomic_load_explicit(&op_suspend, memory_order_relaxed);
 
 	return suspend && suspend(op);
-}
-
-/* How many descriptors to sleep on; 0: there is something to do; -errno: one of the two cannot be slept on. */
-static int arm_all(struct nvio_pollable *owner, struct pollfd fds[2], int *timeout_ms)
-{
-	int (*arm_current)(int *, int *) = atomic_load_explicit(&op_idle_arm, memory_order_relaxed);
-	int rc = owner->ops->arm ? owner->ops->arm(owner, &fds[0].fd, timeout_ms) : -EOPNOTSUPP;
-	int ms;
-
-	if (rc)
-		return MIN(rc, 0);
-	rc = arm_current ? arm_current(&fds[1].fd, &ms) : -ENOENT;
-	if (rc == -ENOENT)
-		return 1;
-	if (rc)
-		return MIN(rc, 0);
-	if (ms >= 0 && (*timeout_ms < 0 || ms < *timeout_ms))
-		*timeout_ms = ms;
-	return 2;
-}
-
-/*
- * Until there may be something to do; or, when that cannot be known, only leaves the core to others. False: there is something that
- * a poll or a few of them will show.
- */
-static bool idle_sleep(struct nvio_pollable *owner)
-{
-	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
-	int timeout_ms, n = arm_all(owner, fds, &timeout_ms);
-
-	if (n > 0)
-		poll(fds, (nfds_t)n, timeout_ms); /* whatever it says, polling goes on */
-	else
-		sched_yield();
-	return n;
 }
 
 /* The owner has said why in words just before; hold on to them. */
@@ -113,7 +77,7 @@ int nvio_wait(struct nvio_op *op)
 		}
 		if (rc || idle_turn() > 0)
 			idle = 0;
-		else if (++idle >= IDLE_POLLS_BEFORE_SLEEP && !idle_sleep(op->owner))
+		else if (++idle >= IDLE_POLLS_BEFORE_SLEEP && !op_sleep(op->owner))
 			idle = 0;
 	}
 	if (unlikely(op->flags & NVIO_OP_REAP) && op->state == OP_REAPABLE)

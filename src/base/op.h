@@ -60,6 +60,12 @@ int op_idle(void);
  */
 void op_idle_count(unsigned *idle, bool worked);
 
+/*
+ * Until there may be something to do for who waits on `owner`; or, when that cannot be known, only leaves the core to others. False: there
+ * is something that a poll or a few of them will show.
+ */
+bool op_sleep(struct nvio_pollable *owner);
+
 #define OP_REAPABLE 1 /* op.state of an NVIO_OP_REAP op: it has ended, and is in its owner's list of what can be reaped */
 
 /* FIFO of ops, intrusive by op.next/op.pprev; any member can be removed in O(1). */

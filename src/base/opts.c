@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Options structures that can grow; see opts.h. */
-#include <errno.h>
-#include <string.h>
-
 #include "base/compiler.h"
 #include "base/fail.h"
 #include "base/opts.h"
+#include <nvio/libc.h>
 
 int opts_copy(const char *what, void *dst, size_t dst_size, const void *src, size_t min_size)
 {

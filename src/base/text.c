@@ -2,12 +2,11 @@
 /* Formatting of one line; used where failures and log messages are recorded. */
 #include "base/text.h"
 
-#include <stdio.h>
-#include <string.h>
+#include "base/platform.h"
 
 size_t text_vformat(char *buf, size_t size, const char *fmt, va_list ap)
 {
-	int n = vsnprintf(buf, size, fmt, ap);
+	int n = platform_vprint(buf, size, fmt, ap);
 	size_t len;
 
 	if (n < 0) { /* only a broken format or wide string does this */
@@ -22,5 +21,16 @@ size_t text_vformat(char *buf, size_t size, const char *fmt, va_list ap)
 	for (size_t i = 0; i < len; i++)
 		if (buf[i] < 0x20 || buf[i] > 0x7e)
 			buf[i] = '?';
+	return len;
+}
+
+size_t text_format(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	size_t len;
+
+	va_start(ap, fmt);
+	len = text_vformat(buf, size, fmt, ap);
+	va_end(ap);
 	return len;
 }

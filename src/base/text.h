@@ -14,5 +14,6 @@
  * peer cannot forge a second line or steer a terminal. The arguments must not point into buf.
  */
 size_t text_vformat(char *buf, size_t size, const char *fmt, va_list ap) NVIO_PRINTF(3, 0);
+size_t text_format(char *buf, size_t size, const char *fmt, ...) NVIO_PRINTF(3, 4);
 
 #endif

@@ -13,9 +13,9 @@ static void set_version(uint8_t uuid[16], unsigned version)
 
 void uuid_random(struct nvio_env *env, uint8_t uuid[16])
 {
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	random_fill(&env->random, uuid, 16);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	set_version(uuid, 4);
 }
 

@@ -72,7 +72,7 @@ int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **out)
 	};
 	random_init(&env->random, opts->seed ? opts->seed : random_os_seed());
 	list_init(&env->children);
-	pthread_mutex_init(&env->lock, NULL);
+	lock_init(&env->lock);
 	rc = env_cores_init(env);
 	if (rc)
 		goto out_opts;
@@ -89,7 +89,7 @@ int nvio_env_open(const struct nvio_env_opts *opts, struct nvio_env **out)
 out_rooms:
 	rooms_fini(env, ARRAY_SIZE(rooms));
 out_opts:
-	pthread_mutex_destroy(&env->lock);
+	lock_fini(&env->lock);
 	env_opts_fini(&env->opts);
 out_free:
 	alloc_free(env);
@@ -101,12 +101,12 @@ static struct env_child *take_newest(struct nvio_env *env)
 {
 	struct env_child *child = NULL;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	if (!list_empty(&env->children)) {
 		child = list_entry(env->children.prev, struct env_child, link);
 		list_remove(&child->link);
 	}
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	return child;
 }
 
@@ -123,7 +123,7 @@ void nvio_env_close(struct nvio_env *env)
 	while ((child = take_newest(env)))
 		child->close(child);
 	rooms_fini(env, ARRAY_SIZE(rooms));
-	pthread_mutex_destroy(&env->lock);
+	lock_fini(&env->lock);
 	env_opts_fini(&env->opts);
 	alloc_free(env);
 }

@@ -147,9 +147,9 @@ int admin_deliver(struct nvio_ctrlr *c)
 	for (;;) {
 		struct nvio_op *op;
 
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 		op = op_queue_pop(&c->ended);
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 		if (!op)
 			return n;
 		op_end(op, op_io(op)->error);
@@ -237,7 +237,7 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	rc = copy_buffer(c, cmd, buf, len, &copy);
 	if (!rc)
 		rc = qpair_admit(c->admin, copy ? copy : buf, 0, len);
@@ -245,7 +245,7 @@ int nvio_ctrlr_admin(struct nvio_ctrlr *c, const struct nvio_sqe *cmd, void *buf
 		submit(c, cmd, buf, len, copy, op);
 	else
 		nvio_mem_free(c->env, copy);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return rc;
 }
 

@@ -70,12 +70,12 @@ static int ctrlr_cancel_op(struct nvio_pollable *p, struct nvio_op *op)
 	struct nvio_ctrlr *c = container_of(p, struct nvio_ctrlr, pollable);
 	int rc;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	if (op == c->connect_op || op == c->reset_op)
 		rc = fail(-EOPNOTSUPP, "cancel: connecting and resetting have deadlines; to stop them, close the controller");
 	else
 		rc = c->admin ? qpair_cancel(&c->admin->pollable, op) : 0;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return rc;
 }
 
@@ -94,7 +94,7 @@ static void ctrlr_close_child(struct env_child *child)
 static void ctrlr_free(struct nvio_ctrlr *c)
 {
 	ns_free_all(c);
-	pthread_mutex_destroy(&c->lock);
+	lock_fini(&c->lock);
 	alloc_free((void *)(uintptr_t)c->opts.hostnqn);
 	alloc_free(c);
 }
@@ -107,7 +107,7 @@ static int ctrlr_new(struct nvio_env *env, const struct nvio_trid *trid, const s
 
 	if (!c)
 		return fail(-ENOMEM, "connect: %s: no memory", trid->traddr);
-	pthread_mutex_init(&c->lock, NULL);
+	lock_init(&c->lock);
 	nvio_ctrlr_opts_init(&c->opts);
 	if (opts) {
 		rc = opts_copy("nvio_ctrlr_opts", &c->opts, sizeof(c->opts), opts, sizeof(c->opts));
@@ -181,10 +181,10 @@ int ctrlr_service(struct nvio_ctrlr *c)
 	int n;
 
 	/* Somebody else is at it: that is as good. */
-	if (pthread_mutex_trylock(&c->lock))
+	if (!lock_try(&c->lock))
 		return 0;
 	n = ctrlr_advance(c);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return n;
 }
 
@@ -208,13 +208,13 @@ static int deliver_events(struct nvio_ctrlr *c)
 	nvio_ctrlr_event_fn fn;
 	void *arg;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	n = c->event_count;
 	memcpy(events, c->events, n * sizeof(events[0]));
 	c->event_count = 0;
 	fn = c->event_fn;
 	arg = c->event_arg;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	for (uint32_t i = 0; fn && i < n; i++)
 		fn(c, events[i], arg);
 	return (int)n;
@@ -226,9 +226,9 @@ int nvio_ctrlr_poll(struct nvio_ctrlr *c)
 
 	if (!c)
 		return fail(-EINVAL, "poll: the controller is NULL");
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	ctrlr_advance(c);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	n = admin_deliver(c);
 	n += deliver_events(c);
 	if (n)
@@ -245,7 +245,7 @@ int nvio_ctrlr_reset(struct nvio_ctrlr *c, struct nvio_op *op)
 	rc = ctrlr_gone_rc(c);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	if (!atomic_load_explicit(&c->up, memory_order_relaxed) || c->reset_op) {
 		rc = fail(-EALREADY, "reset: %s: it is %s already", c->trid.traddr, ctrlr_state_name(ctrlr_state(c)));
 	} else {
@@ -257,16 +257,16 @@ int nvio_ctrlr_reset(struct nvio_ctrlr *c, struct nvio_op *op)
 		atomic_store_explicit(&c->resets_in_row, 0, memory_order_relaxed);
 		ctrlr_begin_reset(c, NVIO_LOG_NOTICE, "the user asked for it");
 	}
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return rc;
 }
 
 void nvio_ctrlr_set_event_fn(struct nvio_ctrlr *c, nvio_ctrlr_event_fn fn, void *arg)
 {
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	c->event_fn = fn;
 	c->event_arg = arg;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 }
 
 /* ---- closing ---- */
@@ -286,7 +286,7 @@ static void husk_keep(struct nvio_ctrlr *c)
 	unsigned n = 0;
 
 	env_child_remove(c->env, &c->child);
-	pthread_mutex_lock(&c->env->lock);
+	lock_take(&c->env->lock);
 	list_for_each(pos, &c->env->children) {
 		struct env_child *child = list_entry(pos, struct env_child, link);
 
@@ -297,7 +297,7 @@ static void husk_keep(struct nvio_ctrlr *c)
 	}
 	if (n >= HUSKS_KEPT)
 		list_remove(&oldest->link); /* or another thread might take it, too */
-	pthread_mutex_unlock(&c->env->lock);
+	lock_give(&c->env->lock);
 	if (n >= HUSKS_KEPT)
 		husk_free(oldest);
 	env_child_add(c->env, &c->child, husk_free);
@@ -325,7 +325,7 @@ static void close_device(struct nvio_ctrlr *c)
 	enum ctrlr_state s;
 	bool wait;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	c->closing = true;
 	s = ctrlr_state(c);
 	if (s == CTRLR_NEW)
@@ -339,14 +339,14 @@ static void close_device(struct nvio_ctrlr *c)
 		int n = ctrlr_advance(c);
 
 		wait = !ctrlr_state_ended(ctrlr_state(c));
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 		if (wait && !n)
 			op_idle();
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 	} while (wait);
 	if (ctrlr_state(c) != CTRLR_CLOSED)
 		ctrlr_set_state(c, CTRLR_CLOSED);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 }
 
 void nvio_ctrlr_close(struct nvio_ctrlr *c)

@@ -10,13 +10,13 @@
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/env.h"
 #include "base/list.h"
 #include "base/op.h"
+#include "base/platform.h"
 #include <nvio/ctrlr.h>
 #include <nvio/ns.h>
 #include <nvio/qpair.h>
@@ -280,7 +280,7 @@ struct nvio_ctrlr {
 	void *transport;                /* the transport's own */
 	struct nvio_env *env;
 	struct env_child child;
-	pthread_mutex_t lock;           /* everything below that is not immutable */
+	struct lock lock;               /* everything below that is not immutable */
 	struct nvio_trid trid;          /* immutable */
 	struct nvio_ctrlr_opts opts;    /* immutable */
 	void (*on_closed)(struct nvio_ctrlr *c, void *arg); /* immutable; after close, by whoever connected */

@@ -251,11 +251,11 @@ struct nvio_ns *nvio_ctrlr_ns(struct nvio_ctrlr *c, uint32_t nsid)
 	uint32_t nn = nvio_ctrlr_num_ns(c);
 	struct nvio_ns *ns;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	ns = ns_find(c, nsid, NULL);
 	if (ns && !ns->active)
 		ns = NULL;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	if (ns)
 		return ns;
 	if (!nsid || nsid > nn)
@@ -267,14 +267,14 @@ struct nvio_ns *nvio_ctrlr_ns(struct nvio_ctrlr *c, uint32_t nsid)
 
 uint32_t nvio_ctrlr_next_ns(const struct nvio_ctrlr *c, uint32_t nsid)
 {
-	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&c->lock; /* the controller is const to its user, not the lock */
+	struct lock *lock = (struct lock *)(uintptr_t)&c->lock; /* the controller is const to its user, not the lock */
 	uint32_t next = 0;
 
-	pthread_mutex_lock(lock);
+	lock_take(lock);
 	for (uint32_t i = 0; i < c->ns_count && !next; i++)
 		if (c->ns[i]->nsid > nsid && c->ns[i]->active)
 			next = c->ns[i]->nsid;
-	pthread_mutex_unlock(lock);
+	lock_give(lock);
 	return next;
 }
 

@@ -261,9 +261,9 @@ int nvio_qpair_alloc_async(struct nvio_ctrlr *c, const struct nvio_qpair_opts *o
 	rc = ctrlr_gone_rc(c);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	rc = qpair_make(c, &o, &qp);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	if (rc)
 		return rc;
 	memset(op->priv, 0, sizeof(op->priv));
@@ -375,7 +375,7 @@ void qpair_delete(struct nvio_qpair *qp)
 
 		if (reap)
 			n = qp->ops->reap(qp, 0);
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 		/* Deleting the submission queue made the controller answer what was in it; those answers count, and are read. */
 		if (qp->state == QPAIR_SQ_DELETED && !ctrlr_state_ended(ctrlr_state(c)))
 			qpair_delete_cq(qp);
@@ -384,7 +384,7 @@ void qpair_delete(struct nvio_qpair *qp)
 		if (done)
 			list_remove(&qp->link);
 		reap &= qp->state == QPAIR_LIVE || qp->state == QPAIR_DELETING_SQ || qp->state == QPAIR_SQ_DELETED;
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 		if (!n && !done)
 			op_idle();
 	}

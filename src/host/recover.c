@@ -8,7 +8,7 @@
  */
 #include "host/hot.h"
 
-#include <stdio.h>
+#include "base/text.h"
 
 #define SCAN_NS (50 * NS_PER_MS) /* how often deadlines are looked at when none is known to be near */
 
@@ -59,10 +59,10 @@ static void abort_send(struct nvio_qpair *qp, struct slot *slot)
 	if (slot->flags & SLOT_ABORT_SENT)
 		return;
 	if (qp->qid)
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 	sent = admin_abort(c, qp, slot);
 	if (qp->qid)
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 	if (!sent)
 		return;
 	slot->flags |= SLOT_ABORT_SENT;
@@ -74,14 +74,14 @@ static void reset_wanted(struct nvio_qpair *qp, const struct slot *slot)
 	struct nvio_ctrlr *c = qp->ctrlr;
 	char why[96];
 
-	snprintf(why, sizeof(why), "command %#x on queue %u did not complete, and aborting it did not help", slot->cid, qp->qid);
+	text_format(why, sizeof(why), "command %#x on queue %u did not complete, and aborting it did not help", slot->cid, qp->qid);
 	if (qp->qid)
-		pthread_mutex_lock(&c->lock);
+		lock_take(&c->lock);
 	/* Not when somebody else has begun one: this command is lost in that, too. */
 	if (qp->qid ? qp->state == QPAIR_LIVE : atomic_load_explicit(&c->up, memory_order_relaxed))
 		ctrlr_request_reset(c, why);
 	if (qp->qid)
-		pthread_mutex_unlock(&c->lock);
+		lock_give(&c->lock);
 }
 
 /* false: the controller is to be reset, and the scan ends here. */
@@ -316,7 +316,7 @@ void qpair_attend(struct nvio_qpair *qp)
 
 	if (!c)
 		return;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	atomic_store_explicit(&qp->attention, false, memory_order_relaxed);
 	s = ctrlr_state(c);
 	if (ctrlr_state_ended(s)) {
@@ -348,7 +348,7 @@ void qpair_attend(struct nvio_qpair *qp)
 		qpair_alloc_ended(qp, qp->dead_rc);
 		qpair_end_all(qp, qp->dead_rc);
 	}
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	if (qp->live)
 		qpair_alloc_ended(qp, 0);
 	if (again)

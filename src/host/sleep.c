@@ -8,8 +8,6 @@
  */
 #include "host/hot.h"
 
-#include <limits.h>
-
 /* While a controller is set up or reset, registers and other threads' commands are waited for that not every device tells of. */
 #define UNSETTLED_NS NS_PER_MS
 
@@ -26,7 +24,7 @@ static int timeout_until(uint64_t due_ns, uint64_t now)
 	if (due_ns == UINT64_MAX)
 		return -1;
 	ms = due_ns <= now ? 0 : (due_ns - now - 1) / NS_PER_MS + 1;
-	return ms < INT_MAX ? (int)ms : INT_MAX;
+	return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
 static void shorten(int *timeout_ms, int ms)
@@ -121,10 +119,10 @@ static int qpair_arm(struct nvio_qpair *qp, int *timeout_ms)
 	/* The last looks: at the queue, and at what other threads and the controller may want. */
 	if ((qp->live && qp->ops->peek(qp, &head)) || !op_queue_empty(&qp->ended))
 		return 1;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	moved = ctrlr_look(c, &due_ns);
 	now = ctrlr_now(c);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	if (moved || atomic_load(&qp->attention))
 		return 1;
 	/* Last of all, as it ends with the next move. */
@@ -178,11 +176,11 @@ static int ctrlr_open_fd(struct nvio_ctrlr *c)
 		return rc;
 	if (!c->ops->sleep)
 		return fail(-EOPNOTSUPP, "%s: %s: this transport cannot be slept on; poll it", c->ops->name, c->trid.traddr);
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	if (c->sleep_fd < 0)
 		c->sleep_fd = c->ops->sleep->open(c, 0);
 	rc = c->sleep_fd;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return rc;
 }
 
@@ -216,10 +214,10 @@ int nvio_ctrlr_arm(struct nvio_ctrlr *c, int *timeout_ms)
 	rc = ctrlr_open_fd(c);
 	if (rc < 0)
 		return rc;
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	rc = ctrlr_arm(c, &due_ns, timeout_ms);
 	now = ctrlr_now(c);
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	if (!rc)
 		rc = c->ops->sleep->rest(c, 0, &ms);
 	if (rc)

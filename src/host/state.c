@@ -6,8 +6,8 @@
 #include "host/hot.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
+#include "base/text.h"
 #include <nvio/error.h>
 #include <nvio/spec/feature.h>
 #include <nvio/spec/log.h>
@@ -37,7 +37,7 @@ static void step_failed(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
+	text_vformat(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	if (ctrlr_state(c) == CTRLR_FAILING) {
 		/* It does not even stop; that has been said. */
@@ -445,7 +445,7 @@ void ctrlr_fail(struct nvio_ctrlr *c, int rc, const char *fmt, ...)
 	if (ctrlr_state_ended(ctrlr_state(c)) || ctrlr_state(c) == CTRLR_FAILING)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(c->failure, sizeof(c->failure), fmt, ap);
+	text_vformat(c->failure, sizeof(c->failure), fmt, ap);
 	va_end(ap);
 	c->failure_rc = rc;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
@@ -457,7 +457,7 @@ void ctrlr_removed(struct nvio_ctrlr *c)
 {
 	if (ctrlr_state_ended(ctrlr_state(c)))
 		return;
-	snprintf(c->failure, sizeof(c->failure), "%s: %s: the device is gone (registers read as all-ones)", c->ops->name, c->trid.traddr);
+	text_format(c->failure, sizeof(c->failure), "%s: %s: the device is gone (registers read as all-ones)", c->ops->name, c->trid.traddr);
 	c->failure_rc = -ENODEV;
 	log_msg(&c->env->log, NVIO_LOG_ERROR, "%s", c->failure);
 	cut_off(c);

@@ -9,18 +9,18 @@
 void mem_cache_open(struct nvio_env *env, struct mem_cache *cache)
 {
 	*cache = (struct mem_cache){ .env = env, .last = &cache->ways[0] };
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	list_push_back(&env->mem->caches, &cache->link);
-	pthread_mutex_unlock(&env->mem->lock);
+	lock_give(&env->mem->lock);
 }
 
 void mem_cache_close(struct mem_cache *cache)
 {
 	if (!cache->env)
 		return;
-	pthread_mutex_lock(&cache->env->mem->lock);
+	lock_take(&cache->env->mem->lock);
 	list_remove(&cache->link);
-	pthread_mutex_unlock(&cache->env->mem->lock);
+	lock_give(&cache->env->mem->lock);
 	cache->env = NULL;
 }
 
@@ -48,7 +48,7 @@ static int look_up(struct mem_cache *cache, const void *ptr)
 	struct mem_extent extent;
 	int rc;
 
-	pthread_mutex_lock(&mem->lock);
+	lock_take(&mem->lock);
 	rc = mem_extent_locked(mem, ptr, &extent);
 	if (!rc) {
 		way->base = extent.base;
@@ -57,7 +57,7 @@ static int look_up(struct mem_cache *cache, const void *ptr)
 		cache->last = way;
 		cache->next++;
 	}
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 	return rc;
 }
 

@@ -12,9 +12,9 @@ void *nvio_mem_alloc(struct nvio_env *env, size_t size, size_t align)
 {
 	void *buf = NULL;
 
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	mem_heap_alloc(env->mem, size, align, false, &buf);
-	pthread_mutex_unlock(&env->mem->lock);
+	lock_give(&env->mem->lock);
 	return buf;
 }
 
@@ -22,9 +22,9 @@ void *nvio_mem_alloc_zeroed(struct nvio_env *env, size_t size, size_t align)
 {
 	void *buf = NULL;
 
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	mem_heap_alloc(env->mem, size, align, true, &buf);
-	pthread_mutex_unlock(&env->mem->lock);
+	lock_give(&env->mem->lock);
 	return buf;
 }
 
@@ -34,19 +34,19 @@ int nvio_mem_free(struct nvio_env *env, void *buf)
 
 	if (!buf)
 		return 0;
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	rc = mem_heap_free(env->mem, buf);
-	pthread_mutex_unlock(&env->mem->lock);
+	lock_give(&env->mem->lock);
 	return rc;
 }
 
 void nvio_mem_get_stats(struct nvio_env *env, struct nvio_mem_stats *stats)
 {
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	*stats = env->mem->stats;
 	if (env->mem->pinning)
 		stats->locked = stats->reserved;
-	pthread_mutex_unlock(&env->mem->lock);
+	lock_give(&env->mem->lock);
 }
 
 static int check_opts(const struct nvio_env_opts *opts, size_t page)
@@ -87,7 +87,7 @@ int mem_env_init(struct nvio_env *env)
 	if (!mem)
 		return fail(-ENOMEM, "mem: no memory for the allocator");
 	mem->env = env;
-	pthread_mutex_init(&mem->lock, NULL);
+	lock_init(&mem->lock);
 	list_init(&mem->regions);
 	list_init(&mem->mappers);
 	list_init(&mem->caches);
@@ -99,7 +99,7 @@ int mem_env_init(struct nvio_env *env)
 	if (!rc)
 		rc = reserve(mem, &env->opts);
 	if (rc) {
-		pthread_mutex_destroy(&mem->lock);
+		lock_fini(&mem->lock);
 		alloc_free(mem);
 		return rc;
 	}
@@ -119,7 +119,7 @@ void mem_env_fini(struct nvio_env *env)
 			(unsigned long long)mem->stats.allocations, (unsigned long long)mem->stats.allocated);
 	list_for_each_safe (pos, &mem->regions)
 		mem_region_destroy(mem, list_entry(pos, struct mem_region, link));
-	pthread_mutex_destroy(&mem->lock);
+	lock_fini(&mem->lock);
 	alloc_free(mem);
 	env->mem = NULL;
 }

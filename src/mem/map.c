@@ -242,7 +242,6 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 {
 	int rc = 0;
 
-	mem_cache_drop(mem, r->base, r->len);
 	r->iova = (uintptr_t)r->base;
 	if (list_empty(&mem->mappers))
 		return 0;
@@ -306,6 +305,7 @@ static void unmap_before(struct mem *mem, const struct list *end)
 /* The first mapper: every address changes. */
 static int add_first(struct mem *mem, struct mem_mapper *m)
 {
+	mem_cache_drop(mem, NULL, SIZE_MAX);
 	mem->physical = m->ops->physical;
 	list_push_back(&mem->mappers, &m->link);
 	list_for_each (pos, &mem->regions) {
@@ -409,9 +409,9 @@ int mem_mapper_add(struct nvio_env *env, struct mem_mapper *m)
 	struct mem *mem = env->mem;
 	int rc;
 
-	pthread_mutex_lock(&mem->lock);
+	lock_take(&mem->lock);
 	rc = add(mem, m);
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 	return rc;
 }
 
@@ -419,7 +419,7 @@ void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m)
 {
 	struct mem *mem = env->mem;
 
-	pthread_mutex_lock(&mem->lock);
+	lock_take(&mem->lock);
 	if (mem->mappers.next->next == &mem->mappers) {
 		invariant(mem->mappers.next == &m->link);
 		unmap_before(mem, &mem->regions);
@@ -433,5 +433,5 @@ void mem_mapper_remove(struct nvio_env *env, struct mem_mapper *m)
 	list_remove(&m->link);
 	if (m->pins && !--mem->pinning)
 		lock_all(mem);
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 }

@@ -9,7 +9,6 @@
 #ifndef MEM_MEM_H
 #define MEM_MEM_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 #include "base/compiler.h"
 #include "base/env.h"
 #include "base/list.h"
+#include "base/platform.h"
 #include "mem/cache.h"
 #include "mem/iova.h"
 #include <nvio/mem.h>
@@ -159,7 +159,7 @@ struct mem_span {
 };
 
 struct mem {
-	pthread_mutex_t lock;
+	struct lock lock;
 	struct nvio_env *env;
 	struct mem_span *tree;
 	struct list regions;

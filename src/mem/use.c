@@ -10,13 +10,13 @@
 
 static struct mem *lock(struct nvio_env *env)
 {
-	pthread_mutex_lock(&env->mem->lock);
+	lock_take(&env->mem->lock);
 	return env->mem;
 }
 
 static void unlock(struct mem *mem)
 {
-	pthread_mutex_unlock(&mem->lock);
+	lock_give(&mem->lock);
 }
 
 /* The buffer or registration that holds all of [ptr, ptr + len). */

@@ -3,9 +3,8 @@
  * One row for each status code of NVMe: its words and the errno it becomes. The table is the documentation
  * that spec/words.h summarises; tests/unit/spec/words.c holds every row.
  */
-#include <errno.h>
-
 #include "base/compiler.h"
+#include <nvio/libc.h>
 #include <nvio/spec/status.h>
 #include <nvio/spec/words.h>
 

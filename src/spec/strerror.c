@@ -3,11 +3,11 @@
  * How an operation ended, in one line: the controller's status where it answered, our own reason where it
  * did not, and both where they differ (a command that timed out, was aborted, and then answered).
  */
-#include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "base/compiler.h"
+#include "base/platform.h"
+#include "base/text.h"
 #include <nvio/error.h>
 #include <nvio/op.h>
 #include <nvio/spec/status.h>
@@ -16,7 +16,7 @@
 /* As long as nvio_errmsg() can be (511 bytes and the end); no other text is. */
 #define TEXT_BYTES 512
 
-static _Thread_local char text[TEXT_BYTES];
+static THREAD_LOCAL char text[TEXT_BYTES];
 
 /* Plain words, for the statuses that the library itself ends operations with. */
 static const struct {
@@ -64,7 +64,7 @@ static const char *own_reason(int status)
 
 	if (words)
 		return words;
-	snprintf(text, sizeof(text), "error %d (%s)", status, nvio_errno_name(status));
+	text_format(text, sizeof(text), "error %d (%s)", status, nvio_errno_name(status));
 	return text;
 }
 
@@ -78,7 +78,7 @@ static const char *answer(const struct nvio_op *op)
 		words = "";
 	else if (!words)
 		words = nvio_errno_name(op->status);
-	snprintf(text, sizeof(text), "%s%s%s (%s, SCT %Xh SC %02Xh%s)", words,
+	text_format(text, sizeof(text), "%s%s%s (%s, SCT %Xh SC %02Xh%s)", words,
 		agrees ? "" : "; the controller answered ", nvio_status_str(sf), nvio_sct_str(sf),
 		(unsigned)nvio_sf_sct(sf), (unsigned)nvio_sf_sc(sf), sf & NVIO_SF_DNR ? ", DNR" : "");
 	return text;
@@ -99,7 +99,7 @@ const char *nvio_op_strerror(const struct nvio_op *op)
 	if (op->status)
 		return own_reason(op->status);
 	if (never_submitted(op) && nvio_errmsg()[0]) {
-		snprintf(text, sizeof(text), "%s", nvio_errmsg());
+		text_format(text, sizeof(text), "%s", nvio_errmsg());
 		return text;
 	}
 	return "success";

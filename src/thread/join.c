@@ -48,10 +48,10 @@ static void forget_env(struct nvio_os_thread *os)
 {
 	bool was;
 
-	pthread_mutex_lock(&os->env->lock);
+	lock_take(&os->env->lock);
 	was = !list_empty(&os->child.link);
 	list_remove(&os->child.link);
-	pthread_mutex_unlock(&os->env->lock);
+	lock_give(&os->env->lock);
 	if (was)
 		os_thread_unref(os);
 }
@@ -93,10 +93,10 @@ void nvio_os_thread_detach(struct nvio_os_thread *os)
 	bool returned;
 
 	pthread_detach(os->os);
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	returned = os->returned;
 	os->detached = true;
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	/* Else it leaves by itself when it returns. */
 	if (returned)
 		forget_env(os);

@@ -88,10 +88,10 @@ static void finish(struct nvio_os_thread *os)
 	struct nvio_env *env = os->env;
 	bool left;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	os->returned = true;
 	left = os->detached && leave_env(os);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	set_stage(os, OS_FINISHED);
 	remote_end_all(&os->waiters, 0);
 	if (left)

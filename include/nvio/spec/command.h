@@ -7,10 +7,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <nvio/compiler.h>
 #include <nvio/endian.h>
+#include <nvio/libc.h>
 
 NVIO_BEGIN_DECLS
 

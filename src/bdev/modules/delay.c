@@ -129,9 +129,9 @@ static int delay_channel_create(void *device, void *channel, struct nvio_thread 
 
 	c->thread = thread;
 	c->device = d;
-	pthread_mutex_lock(&d->env->lock);
+	lock_take(&d->env->lock);
 	random_init(&c->random, random_u64(&d->env->random));
-	pthread_mutex_unlock(&d->env->lock);
+	lock_give(&d->env->lock);
 	for (unsigned i = 0; i < CLASSES; i++) {
 		c->queues[i].tail = &c->queues[i].head;
 		c->queues[i].timer.fn = timer_fired;

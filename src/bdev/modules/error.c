@@ -345,9 +345,9 @@ int nvio_bdev_error_create(struct nvio_env *env, const struct nvio_bdev_error_op
 		return fail(-ENOMEM, "bdev: error: no memory for the device");
 	e->env = env;
 	pthread_mutex_init(&e->plan.lock, NULL);
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	random_init(&e->plan.random, random_u64(&env->random));
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	e->name = alloc_strdup(o.name);
 	rc = e->name ? open_base(e, &o) : fail(-ENOMEM, "bdev: error: no memory for the device");
 	if (!rc)

@@ -168,9 +168,9 @@ static bool settled(struct nvme_ctrlr *nc)
 	struct nvio_ctrlr *c = nc->ctrlr;
 	bool yes;
 
-	pthread_mutex_lock(&c->lock);
+	lock_take(&c->lock);
 	yes = ctrlr_state(c) == CTRLR_READY && !c->ns_changed;
-	pthread_mutex_unlock(&c->lock);
+	lock_give(&c->lock);
 	return yes;
 }
 

@@ -22,9 +22,9 @@ struct nvme_ctrlr *nvme_find(struct nvio_env *env, const char *name)
 {
 	struct nvme_ctrlr *nc;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	nc = find_locked(env, name);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	return nc;
 }
 
@@ -34,12 +34,12 @@ int nvme_join_env(struct nvme_ctrlr *nc)
 	struct nvio_env *env = nc->env;
 	bool taken;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	taken = find_locked(env, nc->name);
 	nc->child.close = nvme_close_child;
 	if (!taken)
 		list_push_back(&env->children, &nc->child.link);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	return taken ? fail(-EEXIST, "bdev: nvme: attach: a controller %s is attached; choose another name", nc->name) : 0;
 }
 
@@ -53,11 +53,11 @@ int nvio_bdev_nvme_ctrlr(struct nvio_env *env, const char *name, struct nvio_ctr
 			!env	? "the environment"
 			: !name ? "the name"
 				: "the result");
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	nc = find_locked(env, name);
 	if (nc && atomic_load(&nc->state) == NVME_ATTACHED)
 		c = nc->ctrlr;
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	if (!c)
 		return fail(-ENODEV, "bdev: nvme: controller: %s is %s", name, nc ? "being attached or detached" : "not attached");
 	*ctrlr = c;
@@ -70,7 +70,7 @@ static struct nvme_ctrlr *next(struct nvio_env *env, const struct nvme_ctrlr *af
 	struct nvme_ctrlr *found = NULL;
 	bool passed = !after;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	list_for_each (l, &env->children) {
 		struct env_child *child = list_entry(l, struct env_child, link);
 		struct nvme_ctrlr *nc = container_of(child, struct nvme_ctrlr, child);
@@ -81,7 +81,7 @@ static struct nvme_ctrlr *next(struct nvio_env *env, const struct nvme_ctrlr *af
 			found = nc;
 		passed |= nc == after;
 	}
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	return found;
 }
 

@@ -7,7 +7,6 @@
  * sleep: a queue that is only polled costs no interrupts.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -32,7 +31,7 @@ struct pcie {
 	size_t bar_len;
 	uint32_t vectors;
 	bool cut_off;
-	pthread_mutex_t lock; /* bells */
+	struct lock lock;       /* bells */
 	struct bell *bells;   /* one per vector; queue pair qid has vector qid */
 };
 
@@ -129,7 +128,7 @@ static void drop(struct pcie *p)
 {
 	pci_close(p->dev);
 	alloc_free(p->bells);
-	pthread_mutex_destroy(&p->lock);
+	lock_fini(&p->lock);
 	alloc_free(p);
 }
 
@@ -140,7 +139,7 @@ static int pcie_open(struct nvio_ctrlr *c)
 
 	if (!p)
 		return fail(-ENOMEM, "pcie: %s: no memory", c->trid.traddr);
-	pthread_mutex_init(&p->lock, NULL);
+	lock_init(&p->lock);
 	rc = pci_open(c->env, c->trid.traddr, &p->dev);
 	if (!rc)
 		rc = check_function(c, p);
@@ -252,9 +251,9 @@ static int pcie_sleep_open(struct nvio_ctrlr *c, uint16_t qid)
 	if (qid >= p->vectors)
 		return fail(-EOPNOTSUPP, "pcie: %s: queue pair %u cannot be slept on: the function has %u interrupt vectors, and the first is the admin "
 			"queue's; poll it, or use fewer queue pairs", c->trid.traddr, qid, p->vectors);
-	pthread_mutex_lock(&p->lock);
+	lock_take(&p->lock);
 	rc = bell_open(c, p, qid);
-	pthread_mutex_unlock(&p->lock);
+	lock_give(&p->lock);
 	return rc;
 }
 
@@ -264,9 +263,9 @@ static void pcie_sleep_close(struct nvio_ctrlr *c, uint16_t qid)
 
 	if (qid >= p->vectors)
 		return;
-	pthread_mutex_lock(&p->lock);
+	lock_take(&p->lock);
 	bell_close(p, qid);
-	pthread_mutex_unlock(&p->lock);
+	lock_give(&p->lock);
 }
 
 static void pcie_sleep_begin(struct nvio_ctrlr *c, uint16_t qid)

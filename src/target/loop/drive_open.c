@@ -90,9 +90,9 @@ static uint64_t make_seed(struct nvio_env *env)
 {
 	uint64_t seed;
 
-	pthread_mutex_lock(&env->lock);
+	lock_take(&env->lock);
 	seed = random_u64(&env->random);
-	pthread_mutex_unlock(&env->lock);
+	lock_give(&env->lock);
 	return seed;
 }
 
