@@ -4,6 +4,7 @@
 #
 #     make            build everything into build/ (build/nvio runs in place)
 #     make check      build, then run all tests and examples
+#     make check-vm   the tests in virtual machines, on emulated drives (tests/vm; needs no device and no root)
 #     make demo       see it work, without a device or privileges
 #     make bench      measure
 #     make asan tsan  the tests under the sanitizers
@@ -17,7 +18,7 @@ FUZZ_SECONDS ?= 20
 SETUP        ?=
 MESON_TEST   := meson test --print-errorlogs
 
-.PHONY: all deps deps-needed check demo bench asan tsan fuzz install clean ci
+.PHONY: all deps deps-needed check check-vm demo bench asan tsan fuzz install clean ci
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
@@ -32,6 +33,9 @@ deps-needed:
 
 check: all
 	$(MESON_TEST) -C $(BUILD)
+
+check-vm: all
+	tests/vm/run $(BUILD)
 
 demo: all
 	tools/demo $(BUILD)

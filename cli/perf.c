@@ -11,6 +11,8 @@
 #define VERIFY_BYTES (UINT64_C(1) << 30)
 #define VERIFY_UNITS (UINT64_C(1) << 26)
 
+static const char *const wait_names[] = { "spin", "sleep", "adaptive", NULL };
+static const char *const buffers_names[] = { "dma", "registered", "foreign", NULL };
 static const char *const rw_names[] = { "randread", "randwrite", "read", "write", "randrw", NULL };
 
 static struct {
@@ -18,6 +20,8 @@ static struct {
 	uint64_t depth, bs, ios, read_percent, size, seed, threads;
 	double time_s;
 	bool verify;
+	unsigned wait, buffers;
+	uint64_t misalign;
 } args = { .rw = PERF_RANDREAD,
 	.depth = 32,
 	.bs = 4096,
@@ -110,6 +114,8 @@ static void report(const struct perf *p)
 	printf("    max     %10.2f\n", (double)nvio_histogram_max(&p->latency) / 1e3);
 	if (p->rw == PERF_RANDRW)
 		printf("  reads %" PRIu64 ", writes %" PRIu64 "\n", p->reads, p->writes);
+	if (p->wait != PERF_SPIN)
+		printf("  sleeps %" PRIu64 "\n", p->sleeps);
 	if (p->verify)
 		printf("  verify     %" PRIu64 " bad blocks\n", p->pattern.mismatches);
 }
@@ -138,6 +144,8 @@ static void report_json(const struct perf *p)
 			cli_json_u64(nvio_histogram_percentile(&p->latency, percentiles[i].percent)));
 	cli_json_set(lat, "max", cli_json_u64(nvio_histogram_max(&p->latency)));
 	cli_json_set(root, "lat_ns", lat);
+	if (p->wait != PERF_SPIN)
+		cli_json_set(root, "sleeps", cli_json_u64(p->sleeps));
 	if (p->verify)
 		cli_json_set(root, "bad_blocks", cli_json_u64(p->pattern.mismatches));
 	cli_json_print(root);
@@ -150,14 +158,17 @@ static int run_perf(void)
 	bool writes = args.verify || args.rw == PERF_WRITE || args.rw == PERF_RANDWRITE || args.rw == PERF_RANDRW;
 	int status = check_args();
 
+	p.threads = (uint32_t)args.threads;
+	p.depth = (uint32_t)args.depth;
+	p.wait = (enum perf_wait)args.wait;
+	p.buffers = (enum perf_buffers)args.buffers;
+	p.misalign = (uint32_t)args.misalign;
 	if (!status)
-		status = perf_target_open(&target, cli.devices[0], (uint32_t)args.depth, (uint32_t)args.threads, writes);
+		status = perf_target_open(&target, cli.devices[0], &p, writes);
 	if (status)
 		return status;
 	p.target = &target;
-	p.threads = (uint32_t)args.threads;
 	p.rw = (enum perf_rw)args.rw;
-	p.depth = (uint32_t)args.depth;
 	p.bs = (uint32_t)args.bs;
 	p.time_s = args.time_s > 0 ? args.time_s : 2;
 	p.ios = args.ios;
@@ -195,6 +206,12 @@ static const struct cli_opt perf_opts[] = {
 		.min = 512 },
 	{ "seed", 0, CLI_NUMBER, &args.seed, "N", "of the random numbers (default: the time)",
 		.max = INT64_MAX },
+	{ "wait", 0, CLI_WORD, &args.wait, "HOW",
+		"when nothing has completed: spin (default), sleep until the drive interrupts, or adaptive: spin a while, then sleep", wait_names },
+	{ "buffers", 0, CLI_WORD, &args.buffers, "WHICH",
+		"dma (default): the library's; registered: made known to it; foreign: neither, so a PCIe drive's data is copied", buffers_names },
+	{ "misalign", 0, CLI_NUMBER, &args.misalign, "BYTES", "from the beginning of a page on that each buffer begins at (default: 0)",
+		.max = 4095 },
 	CLI_OPT_TIMEOUT,
 	{ "verify", 0, CLI_FLAG, &args.verify, NULL,
 		"write a pattern, and check each read and in the end everything" },

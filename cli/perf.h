@@ -27,6 +27,20 @@ enum perf_rw {
 	PERF_RANDRW,
 };
 
+/* What a thread does when nothing has completed. */
+enum perf_wait {
+	PERF_SPIN,
+	PERF_SLEEP,    /* until the drive interrupts, or whatever a device has to wake its thread with */
+	PERF_ADAPTIVE, /* spins a while, then sleeps */
+};
+
+/* Where the buffers come from. */
+enum perf_buffers {
+	PERF_BUFFERS_DMA,        /* nvio_mem_alloc() */
+	PERF_BUFFERS_REGISTERED, /* memory of the tool's own, made known to drives */
+	PERF_BUFFERS_FOREIGN,    /* memory that no drive knows: what cannot reach it has it copied */
+};
+
 /* What is measured: a namespace, or a block device. */
 struct perf_target {
 	struct nvio_env *env;
@@ -46,6 +60,9 @@ struct perf_io {
 	bool own_thread;
 	struct nvio_bdev_desc *desc;
 	struct nvio_channel *ch;
+	enum perf_wait wait;
+	uint64_t idle_since_ns;     /* adaptive; 0: it is not */
+	uint64_t sleeps;
 };
 
 /* What has been written where, by generations; one unit is one I/O. See perf_verify.c. */
@@ -72,24 +89,28 @@ struct perf {
 	uint32_t read_percent;
 	uint64_t seed;
 	bool verify;
+	enum perf_wait wait;
+	enum perf_buffers buffers;
+	uint32_t misalign;    /* bytes from the beginning of a page on that each buffer begins at */
 	uint64_t first;       /* the region's first unit */
 	uint64_t units;       /* I/Os that the region holds */
 
 	/* Results. */
 	double elapsed_s;
-	uint64_t done, reads, writes, errors;
+	uint64_t done, reads, writes, errors, sleeps;
 	struct nvio_histogram latency;
 	struct perf_verify pattern;
 };
 
-/* Opens what `text` says. A failed open leaves nothing to close. */
-int perf_target_open(struct perf_target *t, const char *text, uint32_t depth, uint32_t threads, bool writes);
+/* Opens what `text` says, for what p asks. A failed open leaves nothing to close. */
+int perf_target_open(struct perf_target *t, const char *text, const struct perf *p, bool writes);
 void perf_target_close(struct perf_target *t);
 
 /* own_thread: not the OS thread that opened the target. A failed open leaves nothing to close. */
 int perf_io_open(struct perf_io *io, struct perf_target *t, bool own_thread);
 void perf_io_close(struct perf_io *io);
 int perf_io_submit(struct perf_io *io, bool is_write, void *buf, uint64_t offset, uint32_t bytes, struct nvio_op *op);
+/* Takes what has completed; when nothing has, waits as io->wait says. */
 void perf_io_poll(struct perf_io *io);
 /* Tells how the I/O ended, or why it could not be submitted. */
 void perf_io_fail(struct perf_io *io, const struct nvio_op *op, bool is_write, uint64_t offset);

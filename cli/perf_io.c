@@ -4,11 +4,15 @@
  * nvio_thread's channel. The rest of perf knows neither.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #include <nvio/error.h>
 
 #include "perf.h"
+#include "stream.h"
+
+#define SPIN_NS 20000 /* adaptive: about what sleeping and waking up cost */
 
 /* Whether the text begins with the name of a kind of block device. */
 static bool is_bdev(const char *text)
@@ -22,7 +26,7 @@ static bool is_bdev(const char *text)
 	return false;
 }
 
-static int open_ctrlr(struct perf_target *t, const char *text, uint32_t depth)
+static int open_ctrlr(struct perf_target *t, const char *text, const struct perf *p)
 {
 	struct nvio_ctrlr_opts opts;
 	struct nvio_trid trid;
@@ -31,8 +35,9 @@ static int open_ctrlr(struct perf_target *t, const char *text, uint32_t depth)
 	if (status)
 		return status;
 	cli_dev_opts_init(&opts);
-	opts.io_queue_requests = depth;
-	opts.io_queue_size = depth + 1;
+	opts.io_queue_requests = p->depth;
+	opts.io_queue_size = p->depth + 1;
+	opts.bounce = p->buffers == PERF_BUFFERS_FOREIGN;
 	status = cli_dev_open_ns(&t->dev, &trid, &opts);
 	if (status)
 		return status;
@@ -77,15 +82,15 @@ failed:
 	return CLI_FAILED;
 }
 
-int perf_target_open(struct perf_target *t, const char *text, uint32_t depth, uint32_t threads, bool writes)
+int perf_target_open(struct perf_target *t, const char *text, const struct perf *p, bool writes)
 {
 	memset(t, 0, sizeof(*t));
 	t->writes = writes;
 	if (is_bdev(text))
 		return open_bdev(t, text);
-	if (threads > 1)
+	if (p->threads > 1)
 		return cli_usage("--threads is for block devices, as in: nvio perf malloc:1G --threads 2");
-	return open_ctrlr(t, text, depth);
+	return open_ctrlr(t, text, p);
 }
 
 void perf_target_close(struct perf_target *t)
@@ -143,13 +148,46 @@ int perf_io_submit(struct perf_io *io, bool is_write, void *buf, uint64_t offset
 			: nvio_ns_read(t->dev.ns, t->dev.qp, buf, block, blocks, op);
 }
 
+/* Where and how long to sleep; 0: not now. */
+static int arm(struct perf_io *io, struct pollfd *fd, int *timeout_ms)
+{
+	int rc;
+
+	if (io->thread) {
+		fd->fd = nvio_thread_fd(io->thread);
+		*timeout_ms = nvio_thread_timeout_ms(io->thread);
+		return fd->fd >= 0 && *timeout_ms != 0;
+	}
+	fd->fd = nvio_qpair_fd(io->target->dev.qp);
+	rc = fd->fd < 0 ? fd->fd : nvio_qpair_arm(io->target->dev.qp, timeout_ms);
+	return rc == 0 && *timeout_ms != 0;
+}
+
+static void wait_idle(struct perf_io *io)
+{
+	struct pollfd fd = { .events = POLLIN };
+	uint64_t now = progress_now_ns();
+	int timeout_ms;
+
+	if (!io->idle_since_ns)
+		io->idle_since_ns = now;
+	if (io->wait == PERF_ADAPTIVE && now - io->idle_since_ns < SPIN_NS)
+		return;
+	if (!arm(io, &fd, &timeout_ms))
+		return;
+	io->sleeps++;
+	poll(&fd, 1, timeout_ms);
+}
+
 /* When the queue pair has failed its ops complete all the same; their callbacks count the errors. */
 void perf_io_poll(struct perf_io *io)
 {
-	if (io->thread)
-		(void)nvio_thread_poll(io->thread, 0);
+	int n = io->thread ? nvio_thread_poll(io->thread, 0) : nvio_qpair_poll(io->target->dev.qp, 0);
+
+	if (n == 0 && io->wait != PERF_SPIN)
+		wait_idle(io);
 	else
-		(void)nvio_qpair_poll(io->target->dev.qp, 0);
+		io->idle_since_ns = 0;
 }
 
 void perf_io_fail(struct perf_io *io, const struct nvio_op *op, bool is_write, uint64_t offset)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <nvio/error.h>
 #include <nvio/mem.h>
@@ -42,6 +43,7 @@ struct run {
 	enum phase phase;
 	struct slot *slots;
 	uint8_t *memory;
+	size_t memory_size, stride; /* from one buffer to the next */
 	uint8_t *busy; /* verify: a bit for each unit with an I/O in flight */
 	uint64_t random;
 	uint64_t next_unit; /* sequential phases */
@@ -184,22 +186,70 @@ static double run_phase(struct run *r, enum phase phase, uint64_t ios)
 	return (double)(progress_now_ns() - begin) / 1e9;
 }
 
+/* ---- buffers ---- */
+
+static bool is_foreign(const struct perf *p)
+{
+	return p->buffers != PERF_BUFFERS_DMA;
+}
+
+static int buffers_make(struct run *r)
+{
+	struct perf *p = r->p;
+
+	/* A misaligned buffer keeps its distance from the next page's beginning, so each has pages of its own. */
+	r->stride = p->misalign ? ((size_t)p->misalign + p->bs + 4095) / 4096 * 4096 : p->bs;
+	r->memory_size = (r->stride * p->depth + 4095) / 4096 * 4096;
+	if (!is_foreign(p)) {
+		r->memory = nvio_mem_alloc_zeroed(p->target->env, r->memory_size, 0);
+		return r->memory ? CLI_OK : cli_fail("%s", nvio_errmsg());
+	}
+	r->memory = mmap(NULL, r->memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r->memory == MAP_FAILED) {
+		r->memory = NULL;
+		return cli_fail("out of memory");
+	}
+	if (p->buffers == PERF_BUFFERS_REGISTERED && nvio_mem_register(p->target->env, r->memory, r->memory_size)) {
+		cli_fail("%s", nvio_errmsg());
+		munmap(r->memory, r->memory_size);
+		r->memory = NULL;
+		return CLI_FAILED;
+	}
+	return CLI_OK;
+}
+
+static void buffers_free(struct run *r)
+{
+	struct perf *p = r->p;
+
+	if (!r->memory)
+		return;
+	if (!is_foreign(p)) {
+		nvio_mem_free(p->target->env, r->memory);
+		return;
+	}
+	if (p->buffers == PERF_BUFFERS_REGISTERED)
+		nvio_mem_unregister(p->target->env, r->memory, r->memory_size);
+	munmap(r->memory, r->memory_size);
+}
+
 static int run_init(struct run *r)
 {
 	struct perf *p = r->p;
 
 	r->random = p->seed | 1;
 	r->slots = calloc(p->depth, sizeof(*r->slots));
-	r->memory = nvio_mem_alloc_zeroed(p->target->env, (size_t)p->depth * p->bs, 0);
+	if (buffers_make(r))
+		return CLI_FAILED;
 	r->busy = p->verify ? calloc(1, p->units / 8 + 1) : NULL;
-	if (!r->slots || !r->memory || (p->verify && !r->busy))
-		return cli_fail("%s", r->memory ? "out of memory" : nvio_errmsg());
+	if (!r->slots || (p->verify && !r->busy))
+		return cli_fail("out of memory");
 	for (uint32_t i = 0; i < p->depth; i++) {
 		r->slots[i].run = r;
-		r->slots[i].buf = r->memory + (size_t)i * p->bs;
+		r->slots[i].buf = r->memory + (size_t)i * r->stride + p->misalign;
 	}
 	/* Zeros are what some drives leave out. */
-	for (size_t i = 0; i < (size_t)p->depth * p->bs; i += sizeof(uint64_t)) {
+	for (size_t i = 0; i < r->memory_size; i += sizeof(uint64_t)) {
 		uint64_t word = random_next(r);
 
 		memcpy(r->memory + i, &word, sizeof(word));
@@ -209,8 +259,7 @@ static int run_init(struct run *r)
 
 static void run_fini(struct run *r)
 {
-	if (r->memory)
-		nvio_mem_free(r->p->target->env, r->memory);
+	buffers_free(r);
 	free(r->slots);
 	free(r->busy);
 }
@@ -261,6 +310,7 @@ static void worker_run(struct worker *w)
 	struct run r = { .p = p };
 
 	w->status = perf_io_open(&r.io, p->target, w->start);
+	r.io.wait = p->wait;
 	if (w->status) {
 		all_ready(w);
 		return;
@@ -274,6 +324,7 @@ static void worker_run(struct worker *w)
 			run_phase(&r, PHASE_CHECK, p->units);
 	}
 	p->errors = r.errors;
+	p->sleeps = r.io.sleeps;
 	run_fini(&r);
 	perf_io_close(&r.io);
 }
@@ -306,6 +357,7 @@ static void merge(struct perf *p, const struct worker *w)
 	p->reads += w->p.reads;
 	p->writes += w->p.writes;
 	p->errors += w->p.errors;
+	p->sleeps += w->p.sleeps;
 	p->pattern.mismatches += w->p.pattern.mismatches;
 	nvio_histogram_merge(&p->latency, &w->p.latency);
 }

@@ -74,6 +74,7 @@ struct nvio_bar {
 	void *base;
 	size_t len;       /* bytes; at least 4 KiB and the doorbells: 8 KiB reach far */
 	const char *name; /* in messages: "0000:00:03.0". 1 to 256 bytes */
+	int identity;     /* not 0: device addresses are the program's own, all of them: any pointer is a buffer, and no look-up is made */
 };
 
 /*

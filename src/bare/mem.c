@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* <nvio/mem.h> on the memory of the platform: the same sizes and alignments as the room mem gives. */
+/* <nvio/mem.h> and the look-ups of the I/O path on the memory of the platform: the same sizes and alignments as the room mem gives. */
 #include <nvio/mem.h>
 
 #include "base/compiler.h"
 #include "base/fail.h"
+#include "mem/cache.h"
 #include <nvio/libc.h>
 #include <nvio/platform.h>
 
@@ -49,5 +50,29 @@ int nvio_mem_device_addr(struct nvio_env *env, const void *ptr, uint64_t *addr, 
 		return fail(-EFAULT, "mem: %p: the platform knows no device address of it", ptr);
 	if (contig)
 		*contig = bytes;
+	return 0;
+}
+
+/* Nothing is ever unmapped behind a cache's back here, so nobody has to know of it. */
+void mem_cache_open(struct nvio_env *env, struct mem_cache *cache)
+{
+	*cache = (struct mem_cache){ .env = env, .last = &cache->ways[0] };
+}
+
+void mem_cache_close(struct mem_cache *cache)
+{
+	cache->env = NULL;
+}
+
+/* A platform's device addresses are seldom in more than one piece, so the other ways are not looked at. */
+int mem_cache_find(struct mem_cache *cache, const void *ptr, uint64_t *device_addr, size_t *contig)
+{
+	int rc = nvio_mem_device_addr(cache->env, ptr, device_addr, contig);
+
+	if (rc)
+		return rc;
+	cache->last->base = (uintptr_t)ptr;
+	cache->last->end = (uintptr_t)ptr + *contig;
+	cache->last->delta = *device_addr - (uintptr_t)ptr;
 	return 0;
 }

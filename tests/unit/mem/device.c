@@ -271,6 +271,31 @@ static void caches_forget_an_address_before_it_goes(void **state)
 	mem_cache_close(&cache);
 }
 
+static bool knows(const struct mem_cache *c, const void *ptr)
+{
+	for (unsigned int i = 0; i < MEM_CACHE_WAYS; i++)
+		if ((uintptr_t)ptr >= c->ways[i].base && (uintptr_t)ptr < c->ways[i].end)
+			return true;
+	return false;
+}
+
+/* More regions than a cache has ways: each is found, the last ones without a look at the tree. */
+static void a_cache_keeps_the_last_regions(void **state)
+{
+	char *bufs[2 * MEM_CACHE_WAYS];
+
+	assert_int_equal(mem_mapper_add(env, &mmu.m), 0);
+	mem_cache_open(env, &cache);
+	for (int i = 0; i < 2 * MEM_CACHE_WAYS; i++)
+		assert_non_null(bufs[i] = nvio_mem_alloc(env, MEM_OWN_REGION, 0));
+	for (int i = 0; i < 2 * MEM_CACHE_WAYS; i++) {
+		assert_cached(bufs[i]);
+		for (int k = 0; k < 2 * MEM_CACHE_WAYS; k++)
+			assert_int_equal(knows(&cache, bufs[k]), k <= i && k > i - MEM_CACHE_WAYS);
+	}
+	mem_cache_close(&cache);
+}
+
 static void a_buffer_can_be_shared_through_its_file(void **state)
 {
 	char *buf = nvio_mem_alloc(env, 10000, 0), *big = nvio_mem_alloc(env, (size_t)3 << 20, 0);
@@ -306,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(closing_the_environment_unmaps_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_extent_leads_from_any_address_in_it_to_the_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(caches_forget_an_address_before_it_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cache_keeps_the_last_regions, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_buffer_can_be_shared_through_its_file, setup, teardown),
 	};
 

@@ -38,14 +38,6 @@ struct fake {
 	void (*on_unmap)(const void *va); /* before anything is unmapped */
 };
 
-static inline bool mem_cache_knows(const struct mem_cache *cache, const void *ptr)
-{
-	for (unsigned int i = 0; i < MEM_CACHE_WAYS; i++)
-		if ((uintptr_t)ptr >= cache->ways[i].base && (uintptr_t)ptr < cache->ways[i].end)
-			return true;
-	return false;
-}
-
 static inline int fake_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 {
 	struct fake *f = container_of(m, struct fake, m);
