@@ -2,6 +2,7 @@
 /* One interface to all ways to take a function: which of them it is to be, and what they have in common. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,12 +91,9 @@ static int take(struct nvio_env *env, const struct nvio_pci_info *info, struct p
 {
 	switch (info->owner) {
 	case NVIO_PCI_VFIO:
-		if (strncmp(info->vfio_path, "/dev/vfio/devices/", 18) == 0)
-			return vfio_cdev_open(env, info, dev);
 		if (info->vfio_path[0])
 			return vfio_type1_open(env, info, dev);
 		return fail(-EOPNOTSUPP, "pci: %s: %s has it, and gives it no group; look into `dmesg`", info->bdf, info->driver);
-	case NVIO_PCI_UIO: return uio_open(env, info, dev);
 	default: return not_ours(info);
 	}
 }
