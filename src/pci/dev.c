@@ -91,9 +91,12 @@ static int take(struct nvio_env *env, const struct nvio_pci_info *info, struct p
 {
 	switch (info->owner) {
 	case NVIO_PCI_VFIO:
+		if (strncmp(info->vfio_path, "/dev/vfio/devices/", 18) == 0)
+			return vfio_cdev_open(env, info, dev);
 		if (info->vfio_path[0])
 			return vfio_type1_open(env, info, dev);
 		return fail(-EOPNOTSUPP, "pci: %s: %s has it, and gives it no group; look into `dmesg`", info->bdf, info->driver);
+	case NVIO_PCI_UIO: return uio_open(env, info, dev);
 	default: return not_ours(info);
 	}
 }
@@ -264,6 +267,15 @@ int pci_reset(struct pci_dev *dev)
 uint32_t pci_vectors(const struct pci_dev *dev)
 {
 	return dev->vectors;
+}
+
+int pci_vectors_enable(struct pci_dev *dev, uint32_t count)
+{
+	if (!count || count > dev->vectors)
+		return fail(-EINVAL, "pci: %s: %u vectors are wanted; it has %u", dev->info.bdf, count, dev->vectors);
+	if (atomic_load_explicit(&dev->gone, memory_order_relaxed))
+		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
+	return dev->way->vectors_enable ? dev->way->vectors_enable(dev, count) : 0;
 }
 
 int pci_vector_set(struct pci_dev *dev, uint32_t vector, int fd)
