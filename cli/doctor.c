@@ -106,9 +106,9 @@ static int run_doctor(void)
 		return status;
 	if (cli.num_devices > 1)
 		return cli_usage("'%s' is too much: one address, or none for the whole system", cli.devices[1]);
-	d.drives = setup_drives(cli.devices, cli.num_devices, false);
-	if (!d.drives)
-		return CLI_FAILED;
+	status = setup_drives(cli.devices, cli.num_devices, false, &d.drives);
+	if (status)
+		return status;
 	json_array_foreach(d.drives, i, drive)
 		d.vfio |= strcmp(tree_get(drive, "owner"), "uio") != 0;
 	d.vfio |= !json_array_size(d.drives);

@@ -38,8 +38,10 @@ int setup_reset(char **args, int n);
  * "mounts", "holders", "open_by", "swap". setup_use.c
  */
 json_t *setup_drive(const struct nvio_pci_info *info);
-/* All NVMe functions, or those of `bdfs`, which may be any functions when `any_class`. NULL: could not look, told on standard error. */
-json_t *setup_drives(char **bdfs, int n, bool any_class);
+/*
+ * All NVMe functions, or those of `bdfs`, which may be any functions when `any_class`. CLI_OK; CLI_USAGE an address is none; CLI_FAILED.
+ */
+int setup_drives(char **bdfs, int n, bool any_class, json_t **drives);
 /* Why the drive must not be taken away, one sentence each; empty: it may be. */
 json_t *setup_uses(const json_t *drive);
 

@@ -305,8 +305,9 @@ int setup_bind(char **args, int n)
 		status = find_who(&who);
 	if (status)
 		return status;
-	drives = setup_drives(args, n, true);
-	status = drives ? run_bind(drives, who) : CLI_FAILED;
+	status = setup_drives(args, n, true, &drives);
+	if (!status)
+		status = run_bind(drives, who);
 	json_decref(drives);
 	json_decref(who);
 	return status;
@@ -428,9 +429,9 @@ int setup_unbind(char **args, int n)
 		return cli_usage("unbind: which? as in: nvio setup unbind 0000:01:00.0");
 	if (n > DRIVES_MAX)
 		return cli_usage("unbind: %d at a time", DRIVES_MAX);
-	drives = setup_drives(args, n, true);
-	if (!drives)
-		return CLI_FAILED;
+	status = setup_drives(args, n, true, &drives);
+	if (status)
+		return status;
 	steps = cli_json_array();
 	forget = cli_json_array();
 	status = check_unbind(drives);

@@ -77,11 +77,12 @@ static void print_drive(const json_t *drive)
 
 int setup_status(char **args, int n)
 {
-	json_t *drives = setup_drives(args, n, false), *drive, *root;
+	json_t *drives, *drive, *root;
+	int status = setup_drives(args, n, false, &drives);
 	size_t i;
 
-	if (!drives)
-		return CLI_FAILED;
+	if (status)
+		return status;
 	if (cli.json) {
 		json_array_foreach(drives, i, drive)
 			cli_json_set(drive, "in_use", setup_uses(drive));

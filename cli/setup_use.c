@@ -143,25 +143,25 @@ static int add_drive(const struct nvio_pci_info *info, void *arg)
 	return 0;
 }
 
-json_t *setup_drives(char **bdfs, int n, bool any_class)
+int setup_drives(char **bdfs, int n, bool any_class, json_t **drives)
 {
 	struct nvio_pci_scan_opts opts;
-	json_t *drives = cli_json_array();
 	int rc = 0, i = 0;
 
+	*drives = cli_json_array();
 	nvio_pci_scan_opts_init(&opts);
 	opts.root = tree_root;
 	if (any_class)
 		opts.class_code = NVIO_PCI_ANY;
 	do {
 		opts.bdf = n ? bdfs[i] : NULL;
-		rc = nvio_pci_scan(&opts, add_drive, drives);
+		rc = nvio_pci_scan(&opts, add_drive, *drives);
 	} while (!rc && ++i < n);
 	if (!rc)
-		return drives;
-	json_decref(drives);
-	cli_fail("%s", nvio_errmsg());
-	return NULL;
+		return CLI_OK;
+	json_decref(*drives);
+	*drives = NULL;
+	return rc == -EINVAL ? cli_usage("%s", nvio_errmsg()) : cli_fail("%s", nvio_errmsg());
 }
 
 static void add_use(json_t *uses, const json_t *node, const char *key, const char *what)
