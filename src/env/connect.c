@@ -18,6 +18,7 @@ static const struct transport {
 	const struct ctrlr_ops *ops;
 } transports[] = {
 	{ NVIO_TRTYPE_LOOP, &pcie_loop_ops },
+	{ NVIO_TRTYPE_PCIE, &pcie_pci_ops },
 };
 
 static const struct ctrlr_ops *transport_find(enum nvio_trtype type)

@@ -268,6 +268,15 @@ uint32_t pci_vectors(const struct pci_dev *dev)
 	return dev->vectors;
 }
 
+int pci_vectors_enable(struct pci_dev *dev, uint32_t count)
+{
+	if (!count || count > dev->vectors)
+		return fail(-EINVAL, "pci: %s: %u vectors are wanted; it has %u", dev->info.bdf, count, dev->vectors);
+	if (atomic_load_explicit(&dev->gone, memory_order_relaxed))
+		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
+	return dev->way->vectors_enable ? dev->way->vectors_enable(dev, count) : 0;
+}
+
 int pci_vector_set(struct pci_dev *dev, uint32_t vector, int fd)
 {
 	if (vector >= dev->vectors || fd < -1)

@@ -27,6 +27,8 @@ struct pci_way {
 	int (*map_bar)(struct pci_dev *dev, unsigned int index, void **base, size_t *len, bool *guarded);
 	void (*unmap_bar)(struct pci_dev *dev, void *base, size_t len);
 	int (*reset)(struct pci_dev *dev);
+	/* Makes the first `count` vectors those that the function may use; NULL: they always are. */
+	int (*vectors_enable)(struct pci_dev *dev, uint32_t count);
 	/* Any thread. */
 	int (*vector_set)(struct pci_dev *dev, uint32_t vector, int fd);
 	/* The end: no DMA afterwards, everything of the way's is given back, and dev is freed. */

@@ -60,6 +60,11 @@ int pci_reset(struct pci_dev *dev);
 
 /* MSI-X vectors (MSI, where there is no MSI-X) that can lead to an eventfd; 0: it has to be polled. */
 uint32_t pci_vectors(const struct pci_dev *dev);
+/*
+ * The function may use the first `count` vectors from now on, though they lead to nothing yet. A drive may refuse a queue with a vector
+ * before. 0; -EINVAL; -ENOSPC the system has not as many left; -ENODEV.
+ */
+int pci_vectors_enable(struct pci_dev *dev, uint32_t count);
 /* From now on the vector writes to fd; -1: to nothing. The fd stays the caller's. Any thread, one at a time. 0; -EINVAL; -ENOSPC; -ENODEV. */
 int pci_vector_set(struct pci_dev *dev, uint32_t vector, int fd);
 

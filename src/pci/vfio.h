@@ -37,6 +37,7 @@ int vfio_config_write(struct pci_dev *dev, uint32_t offset, uint32_t width, uint
 int vfio_map_bar(struct pci_dev *dev, unsigned int index, void **base, size_t *len, bool *guarded);
 void vfio_unmap_bar(struct pci_dev *dev, void *base, size_t len);
 int vfio_reset(struct pci_dev *dev);
+int vfio_vectors_enable(struct pci_dev *dev, uint32_t count);
 int vfio_vector_set(struct pci_dev *dev, uint32_t vector, int fd);
 
 #endif

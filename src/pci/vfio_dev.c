@@ -235,6 +235,13 @@ int vfio_vector_set(struct pci_dev *dev, uint32_t vector, int fd)
 	return 0;
 }
 
+int vfio_vectors_enable(struct pci_dev *dev, uint32_t count)
+{
+	struct vfio_dev *v = vfio_of(dev);
+
+	return v->irq_enabled >= count || (v->irq_enabled && v->irq_grows) ? 0 : enable(v, count - 1);
+}
+
 /* The kernel wants it back, or the bus reports that it is beyond help: one descriptor for both. */
 static int listen_for_the_end(struct vfio_dev *v)
 {

@@ -342,6 +342,7 @@ static const struct pci_way type1_way = {
 	.map_bar = vfio_map_bar,
 	.unmap_bar = vfio_unmap_bar,
 	.reset = vfio_reset,
+	.vectors_enable = vfio_vectors_enable,
 	.vector_set = vfio_vector_set,
 	.close = type1_close,
 };

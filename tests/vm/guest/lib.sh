@@ -87,6 +87,7 @@ bind() { # BDF DRIVER: away from whatever has it; an empty DRIVER leaves it with
 
 bind_vfio() { # BDF
 	module vfio-pci
+	module vfio_iommu_type1
 	bind "$1" vfio-pci
 	wait_for 5 test -c "/dev/vfio/$(group_of "$1")"
 	say "$1 is /dev/vfio/$(group_of "$1")"
