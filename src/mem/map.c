@@ -242,7 +242,6 @@ int mem_region_map(struct mem *mem, struct mem_region *r)
 {
 	int rc = 0;
 
-	mem_cache_drop(mem, r->base, r->len);
 	r->iova = (uintptr_t)r->base;
 	if (list_empty(&mem->mappers))
 		return 0;
@@ -306,6 +305,7 @@ static void unmap_before(struct mem *mem, const struct list *end)
 /* The first mapper: every address changes. */
 static int add_first(struct mem *mem, struct mem_mapper *m)
 {
+	mem_cache_drop(mem, NULL, SIZE_MAX);
 	mem->physical = m->ops->physical;
 	list_push_back(&mem->mappers, &m->link);
 	list_for_each (pos, &mem->regions) {

@@ -2,6 +2,7 @@
 /* One interface to all ways to take a function: which of them it is to be, and what they have in common. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -70,7 +70,7 @@ struct pci_registry {
 struct pci_space {
 	struct mem_mapper mapper;
 	struct list link;
-	int fd;      /* container, or iommufd */
+	int fd;      /* container, or iommufd; -1: neither, uio.c's */
 	uint32_t id; /* iommufd: of the IOAS */
 	uint32_t refs;
 	int physical_fd; /* pagemap, in those of physical.c */
@@ -82,6 +82,8 @@ struct pci_space {
 /* Keeps what the kernel tells in a space, ascending. False: more than it holds, or none. */
 bool pci_space_set_ranges(struct pci_space *space, const struct mem_range *ranges, uint32_t count);
 bool pci_space_same_ranges(const struct pci_space *space, const struct mem_range *ranges, uint32_t count);
+/* One user less; with the last, everything is unmapped, and it goes. */
+void pci_space_put(struct nvio_env *env, struct pci_space *space);
 /* The words for a map that failed with `err` (positive). Returns -errno as the room mem wants it. */
 int pci_space_map_failed(const struct pci_space *space, const void *va, size_t len, uint64_t iova, int err);
 

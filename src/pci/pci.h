@@ -58,7 +58,7 @@ int pci_bar(struct pci_dev *dev, unsigned index, volatile void **base, size_t *l
 /* Function level reset or whatever the system has; BARs stay mapped, bus mastering is off. 0; -EOPNOTSUPP; -ENODEV; -EIO. */
 int pci_reset(struct pci_dev *dev);
 
-/* MSI-X vectors (MSI, where there is no MSI-X) that can lead to an eventfd; 0: it has to be polled. */
+/* MSI-X vectors (MSI, where there is no MSI-X) that can lead to an eventfd; 0: it has to be polled. MSI-X is on from pci_open() on. */
 uint32_t pci_vectors(const struct pci_dev *dev);
 /*
  * The function may use the first `count` vectors from now on, though they lead to nothing yet. A drive may refuse a queue with a vector

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fail.h"
-#include "pci/dev.h"
+#include "pci/physical.h"
 
 bool pci_space_same_ranges(const struct pci_space *space, const struct mem_range *ranges, uint32_t count)
 {
@@ -25,6 +27,18 @@ bool pci_space_set_ranges(struct pci_space *space, const struct mem_range *range
 	space->mapper.ranges = space->ranges;
 	space->mapper.num_ranges = count;
 	return true;
+}
+
+void pci_space_put(struct nvio_env *env, struct pci_space *space)
+{
+	if (--space->refs)
+		return;
+	list_remove(&space->link);
+	mem_mapper_remove(env, &space->mapper);
+	pci_physical_fini(space);
+	if (space->fd >= 0)
+		close(space->fd);
+	alloc_free(space);
 }
 
 int pci_space_map_failed(const struct pci_space *space, const void *va, size_t len, uint64_t iova, int err)

@@ -278,6 +278,16 @@ static int init_interrupts(struct vfio_dev *v)
 	return 0;
 }
 
+/*
+ * Some vectors, that lead to nothing, from the beginning: a device may look whether MSI-X is on when a queue is made, and not again
+ * when it has an interrupt to raise (QEMU's drive). Without them it can still be polled; who sets one later is told what is wrong.
+ */
+static void enable_some(struct vfio_dev *v)
+{
+	if (v->dev.vectors && enable(v, 0))
+		fail_clear();
+}
+
 int vfio_dev_init(struct vfio_dev *v)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -302,8 +312,10 @@ int vfio_dev_init(struct vfio_dev *v)
 	if (rc) {
 		alloc_free(v->irq_fds);
 		v->irq_fds = NULL;
+		return rc;
 	}
-	return rc;
+	enable_some(v);
+	return 0;
 }
 
 void vfio_dev_fini(struct vfio_dev *v)

@@ -6,13 +6,13 @@
  *
  * Groups of the no-IOMMU mode come the same way; there the address space is that of physical memory (physical.c).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <dirent.h>
 
 #include "base/alloc.h"
 #include "base/fail.h"
@@ -144,17 +144,6 @@ static int open_container(struct nvio_env *env, const struct nvio_pci_info *info
 	}
 	*out = fd;
 	return 0;
-}
-
-static void drop_space(struct nvio_env *env, struct pci_space *space)
-{
-	if (--space->refs)
-		return;
-	list_remove(&space->link);
-	mem_mapper_remove(env, &space->mapper);
-	pci_physical_fini(space);
-	close(space->fd);
-	alloc_free(space);
 }
 
 /* Fills in the mapper of a space that has its first group. */
@@ -319,7 +308,7 @@ static void put_group(struct nvio_env *env, struct vfio_group *group)
 		return;
 	list_remove(&group->link);
 	/* Memory goes while the group is in the container: a container without a group has lost its IOMMU. */
-	drop_space(env, group->space);
+	pci_space_put(env, group->space);
 	close(group->fd);
 	alloc_free(group);
 }

@@ -232,7 +232,7 @@ static void step_reset(void)
 	check(get(REG_CSTS) & 1, "not ready before");
 	check(!pci_reset(dev), "reset");
 	check(!(get(REG_CSTS) & 1), "ready after a reset");
-	check(get(REG_AQA) == 0, "AQA survived a reset");
+	check(!(get(REG_CC) & 1), "CC.EN survived a reset");
 	check(!pci_config_read(dev, PCI_CFG_COMMAND, 2, &command) && !(command & PCI_CMD_BUS_MASTER), "command %x", command);
 	nvio_mem_free(env, sq);
 	nvio_mem_free(env, (void *)(uintptr_t)cq);
