@@ -294,13 +294,14 @@ static void in_a_coroutine_the_others_run_meanwhile(void **state)
 {
 	struct nvio_thread *thread;
 	struct nvio_co *co[2];
-	int turns = 0;
+	int turns = 0, result;
 
 	assert_int_equal(nvio_thread_create(env, NULL, &thread), 0);
 	assert_int_equal(nvio_co_spawn(thread, probing_coroutine, NULL, NULL, &co[0]), 0);
 	assert_int_equal(nvio_co_spawn(thread, counting_coroutine, &turns, NULL, &co[1]), 0);
-	assert_int_equal(nvio_co_join(co[0]), 1);
-	assert_int_equal(nvio_co_join(co[1]), 0);
+	assert_int_equal(nvio_co_join(co[0], &result), 0);
+	assert_int_equal(result, 1);
+	assert_int_equal(nvio_co_join(co[1], NULL), 0);
 	assert_true(turns > 1);
 	nvio_ctrlr_close(seen.ctrlr);
 	assert_int_equal(nvio_thread_destroy(thread), 0);
@@ -327,7 +328,7 @@ static void a_cancelled_coroutine_leaves_nothing_behind(void **state)
 	for (int i = 0; i < 5; i++)
 		nvio_thread_poll(thread, 0);
 	assert_int_equal(nvio_co_cancel(co), 0);
-	assert_int_equal(nvio_co_join(co), -ECANCELED);
+	assert_int_equal(nvio_co_join(co, NULL), -ECANCELED);
 	assert_int_equal(seen.attached + seen.failed, 0);
 	assert_int_equal(nvio_thread_destroy(thread), 0);
 	bare_close(&dead);
