@@ -247,7 +247,8 @@ static int take(struct nvio_env *env, struct synth *s, struct pci_dev **dev)
 		return fail(-ENOMEM, "pci: %s: no memory for the function", s->bdf);
 	d->s = s;
 	d->dev = (struct pci_dev){ .way = &synth_way, .env = env, .vectors = s->vectors, .gone_fd = -1 };
-	d->dev.info = (struct nvio_pci_info){ .size = sizeof(d->dev.info), .iommu_group = -1, .numa_node = -1 };
+	d->dev.info =
+		(struct nvio_pci_info){ .size = sizeof(d->dev.info), .iommu_group = -1, .numa_node = -1 };
 	memcpy(d->dev.info.bdf, s->bdf, sizeof(s->bdf));
 	d->dev.info.class_code = config_get(s, PCI_CFG_CLASS, 2) | config_get(s, PCI_CFG_CLASS + 2, 1) << 16;
 	rc = s->mapper ? mem_mapper_add(env, s->mapper) : 0;
