@@ -264,6 +264,11 @@ static int take(struct nvio_env *env, struct synth *s, struct pci_dev **dev)
 	return 0;
 }
 
+static bool same_bdf(const struct pci_bdf *a, const struct pci_bdf *b)
+{
+	return a->domain == b->domain && a->bus == b->bus && a->dev == b->dev && a->fn == b->fn;
+}
+
 int synth_open(struct nvio_env *env, const char *text, struct pci_dev **dev)
 {
 	struct pci_bdf want, have;
@@ -274,7 +279,7 @@ int synth_open(struct nvio_env *env, const char *text, struct pci_dev **dev)
 		struct synth *s = list_entry(pos, struct synth, link);
 		int rc;
 
-		if (pci_bdf_parse(s->bdf, &have) || memcmp(&want, &have, sizeof(want)) != 0)
+		if (pci_bdf_parse(s->bdf, &have) || !same_bdf(&want, &have))
 			continue;
 		pthread_mutex_lock(&s->lock);
 		rc = take(env, s, dev);
