@@ -71,6 +71,12 @@ struct nvio_drive_opts {
 	int core;                 /* NVIO_DRIVE_OS_THREAD: bound to it; -1: not bound */
 	bool record_registers;    /* keep the order of register writes, for nvio_drive_register_writes() */
 	uint64_t seed;            /* of the fault plan; 0: from the environment */
+	/*
+	 * The drive stands behind an IOMMU: it reaches memory of its environment and memory that was registered, by device addresses, as a PCIe
+	 * drive does. Any other pointer is refused with -EFAULT, or bounced (nvio_ctrlr_opts.bounce), so that a program that is
+	 * to drive a real one can be tested without it.
+	 */
+	bool iommu;
 };
 
 NVIO_EXPORT void nvio_drive_opts_init(struct nvio_drive_opts *opts);
@@ -84,7 +90,7 @@ NVIO_EXPORT int nvio_drive_open(struct nvio_env *env, const struct nvio_drive_op
 /*
  * Makes a drive from a short form: "ram:SIZE", "null:SIZE" or "PATH", each with "?key=value&..." behind it: bs, size, ns (how many
  * namespaces, sharing the size; files get ".2", ".3", ... appended), serial, model, mdts, queues, entries, stride, vwc, poll=inline|thread,
- * core, ro, engine=io_uring|threads, direct=0|1, untouched=1, seed, and any number of fault=... (see nvio_drive_add_fault_str()).
+ * core, ro, engine=io_uring|threads, direct=0|1, untouched=1, iommu=0|1, seed, and any number of fault=... (see nvio_drive_add_fault_str()).
  * '%' escapes a byte in hexadecimal. An unknown key is an error. The name is the whole short form.
  * An image that does not exist is an error (-ENOENT) unless `size` says how large to make it.
  */
@@ -149,6 +155,7 @@ struct nvio_drive_stats {
 	uint64_t admin_commands, io_commands;
 	uint64_t faults;                     /* how often the plan struck */
 	uint64_t bad_doorbells;              /* values out of range, or for queues that are not there */
+	uint64_t dma_faults;                 /* accesses to memory that is not mapped for it, when it stands behind an IOMMU */
 	uint64_t sleeps;                     /* how often it had nothing to do for so long that it stopped polling its doorbells */
 };
 NVIO_EXPORT void nvio_drive_get_stats(struct nvio_drive *drive, struct nvio_drive_stats *stats);

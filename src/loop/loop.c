@@ -35,6 +35,7 @@ static struct loop_port *find(struct loop_registry *registry, const char *name)
 
 static void port_destroy(struct loop_port *port)
 {
+	loop_iommu_fini(&port->iommu);
 	pthread_mutex_destroy(&port->note_lock);
 	pthread_mutex_destroy(&port->write_lock);
 	pthread_mutex_destroy(&port->irq_lock);
@@ -151,6 +152,7 @@ static int make_port(const char *name, uint32_t doorbells, uint32_t dstrd, struc
 		port->bells[i].fd = port->bells[i].event_fd = -1;
 	}
 	port->target_fd = -1;
+	loop_iommu_init(&port->iommu, name);
 	*out = port;
 	return 0;
 out_name:
@@ -181,6 +183,7 @@ int loop_publish(struct nvio_env *env, const char *name, const struct loop_port_
 	port->ops = ops;
 	port->has_urge = ops->urge;
 	port->can_rest = ops->rest;
+	port->behind_iommu = ops->iommu;
 	port->ctx = ctx;
 	port->hot = (struct loop_hot){ .kick = ops->kick ? kick : NULL, .ctx = port };
 	port->has_target = true;
@@ -220,6 +223,11 @@ void loop_withdraw(struct loop_port *port)
 	loop_target_awake(port);
 	loop_bells_ring(port);
 	leave(port, &port->has_target);
+}
+
+void *loop_reach(struct loop_port *port, struct loop_tlb *tlb, uint64_t iova, uint64_t len)
+{
+	return loop_iommu_reach(&port->iommu, tlb, iova, len);
 }
 
 /* ---- The host's side ---- */
@@ -280,9 +288,20 @@ int loop_attach(struct nvio_env *env, const char *name, struct loop_port **out)
 		*out = port;
 	}
 	pthread_mutex_unlock(&registry->lock);
-	if (!rc)
-		wait_quiet(port); /* the former host may have left where it could not wait */
+	if (rc)
+		return rc;
+	wait_quiet(port); /* the former host may have left where it could not wait */
+	if (port->behind_iommu) {
+		rc = mem_mapper_add(env, &port->iommu.mapper);
+		if (rc)
+			leave(port, &port->has_host);
+	}
 	return rc;
+}
+
+bool loop_behind_iommu(const struct loop_port *port)
+{
+	return port->behind_iommu;
 }
 
 void loop_detach(struct loop_port *port)
@@ -301,6 +320,8 @@ void loop_detach(struct loop_port *port)
 	loop_target_check(port);
 	if (!kicks_here(port))
 		wait_quiet(port);
+	if (port->behind_iommu)
+		mem_mapper_remove(port->env, &port->iommu.mapper);
 	leave(port, &port->has_host);
 }
 
@@ -338,6 +359,8 @@ void loop_env_fini(struct nvio_env *env)
 		log_msg(&env->log, NVIO_LOG_WARN, "loop: %s: at close it is still%s%s", port->name,
 			port->has_target ? " published" : "", port->has_host ? " attached" : "");
 		list_remove(&port->all);
+		if (port->has_host && port->behind_iommu)
+			mem_mapper_remove(env, &port->iommu.mapper);
 		port_destroy(port);
 	}
 	pthread_mutex_destroy(&registry->lock);

@@ -6,7 +6,7 @@
  * Registers: the target publishes what a read gives (loop_reg_publish); the host's writes are queued in order
  * and the target takes them out one by one (loop_reg_next), as a device sees them. Doorbells are plain 32-bit
  * words in shared memory, written by the host with a release store and read by the target with an acquire
- * load. Device addresses are virtual addresses.
+ * load. Device addresses are virtual addresses, unless the target asks to be behind an IOMMU (iommu.h).
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -54,6 +54,11 @@ struct loop_port_ops {
 	 * NULL: such a target cannot be slept on.
 	 */
 	int (*rest)(void *ctx, int *fd, int *timeout_ms);
+	/*
+	 * The target sees memory as a PCIe function behind an IOMMU does: by device addresses, through loop_reach(), and no other
+	 * memory than the host's environment has or was registered in it.
+	 */
+	bool iommu;
 };
 
 /*
@@ -100,18 +105,31 @@ bool loop_reg_next(struct loop_port *port, struct loop_write *write);
  */
 uint32_t *loop_doorbell(struct loop_port *port, uint32_t index);
 
+/*
+ * For a target with ops->iommu: the memory behind [iova, iova + len), len not 0, until the host unmaps it. NULL: not mapped as one piece,
+ * and also when no host is attached. The tlb is the calling thread's own, zeroed at first. Any thread.
+ */
+struct loop_tlb;
+void *loop_reach(struct loop_port *port, struct loop_tlb *tlb, uint64_t iova, uint64_t len);
+
 /* Interrupt vectors: the target calls raise; the host registers an eventfd. raise on a vector without one
  * does nothing. */
 #define LOOP_MAX_VECTORS 129
 void loop_irq_raise(struct loop_port *port, uint32_t vector);
 
-/* The host's side. One host at a time, as a PCI function has one driver. 0; -ENODEV no such name; -EBUSY has
- * a host already, or one that has left from within the kick that this is called from. */
+/*
+ * The host's side. One host at a time, as a PCI function has one driver. A target behind an IOMMU gets all memory of the environment
+ * mapped, now and as it comes. 0; -ENODEV no such name; -EBUSY has a host already, or one that has left from within the kick that this
+ * is called from; or what mem_mapper_add() says.
+ */
 int loop_attach(struct nvio_env *env, const char *name, struct loop_port **port);
 
+/* Whether buffers must be memory of the environment or registered, and are named by device addresses. */
+bool loop_behind_iommu(const struct loop_port *port);
+
 /*
- * When it returns the target has seen it and does no more DMA: it is moved, or waited for, for as long as
- * that takes. From within a kick of this port that cannot be; the next host waits then.
+ * When it returns the target has seen it and does no more DMA, and its IOMMU maps nothing any more: it is
+ * moved, or waited for, for as long as that takes. From within a kick of this port that cannot be; the next host waits then.
  */
 void loop_detach(struct loop_port *port);
 

@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include "base/compiler.h"
+#include "loop/iommu.h"
 #include "loop/loop.h"
 
 #define LOOP_MAX_DSTRD 15 /* CAP.DSTRD has four bits */
@@ -48,7 +49,7 @@ struct loop_port {
 	char *name;
 	uint32_t *doorbells;
 	uint32_t doorbell_count;
-	bool has_urge, can_rest;
+	bool has_urge, can_rest, behind_iommu;
 	uint32_t dstrd;
 
 	/* Registry lock. */
@@ -56,6 +57,8 @@ struct loop_port {
 	struct list all;
 	bool has_target;
 	bool has_host;
+
+	struct loop_iommu iommu; /* behind_iommu */
 
 	uint32_t absent; /* atomic: enum loop_absence */
 

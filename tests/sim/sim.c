@@ -7,7 +7,8 @@
  *     sim --catch         proves that it sees wrong data: a drive that flips bits must end a run
  *
  * What must hold: every op that was accepted ends exactly once; a read that succeeds gives what the last successful write wrote (or,
- * where a write failed, the old content or the new, block by block); nothing leaks (under the address sanitizer).
+ * where a write failed, the old content or the new, block by block); nothing leaks (under the address sanitizer). In one seed of three the
+ * drive stands behind an IOMMU, while memory is registered and unregistered: it never reaches for anything that is not mapped.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ struct request {
 	uint32_t nblocks;
 	uint32_t stamp;
 	uint8_t *mem, *buf;
+	uint8_t *own; /* mem is not the environment's, but this: registered, or bounced */
 	bool in_flight;
 };
 
@@ -60,7 +62,8 @@ struct world {
 	struct block *blocks;
 	struct request requests[MAX_OPS];
 	uint64_t submitted, ended, succeeded, refused;
-	bool dead, corrupt;
+	bool dead, corrupt, iommu, noise_there;
+	uint8_t *noise; /* registered and unregistered meanwhile */
 };
 
 #define ensure(w, cond, ...)                                                              \
@@ -292,6 +295,33 @@ static void no_log(void *arg, enum nvio_log_level level, const char *text)
 {
 }
 
+/* Of the environment; or the caller's own, which behind an IOMMU is registered, or else bounced. */
+static void make_buffer(struct world *w, struct request *r)
+{
+	size_t len = MAX_LEN + 8192;
+
+	if (!w->iommu || below(w, 2)) {
+		r->mem = nvio_mem_alloc(w->env, len, 0);
+	} else {
+		r->mem = r->own = aligned_alloc(4096, len);
+		if (below(w, 4))
+			ensure(w, !nvio_mem_register(w->env, r->own, len), "register: %s", nvio_errmsg());
+	}
+	ensure(w, r->mem, "buffer: %s", nvio_errmsg());
+}
+
+/* Memory that has nothing to do with any I/O comes and goes. */
+static void make_noise(struct world *w)
+{
+	size_t len = 16 * 4096;
+
+	if (!w->noise)
+		w->noise = aligned_alloc(4096, len);
+	ensure(w, !(w->noise_there ? nvio_mem_unregister(w->env, w->noise, len) : nvio_mem_register(w->env, w->noise, len)), "register: %s",
+		nvio_errmsg());
+	w->noise_there = !w->noise_there;
+}
+
 static void world_open(struct world *w)
 {
 	static const char *const mdts[] = { "8k", "16k", "64k", "1M" };
@@ -308,13 +338,15 @@ static void world_open(struct world *w)
 	w->clock_ns = 1000000000;
 	ensure(w, !nvio_env_open(&eo, &w->env), "env: %s", nvio_errmsg());
 	w->block_size = below(w, 2) ? 512 : 4096;
-	snprintf(form, sizeof(form), "ram:2M?bs=%u&mdts=%s&seed=%" PRIu64 "&entries=%u", w->block_size, mdts[below(w, 4)], w->seed + 1,
-		(unsigned)(4 + below(w, 60)));
+	w->iommu = w->seed % 3 == 0;
+	snprintf(form, sizeof(form), "ram:2M?bs=%u&mdts=%s&seed=%" PRIu64 "&entries=%u&iommu=%d", w->block_size, mdts[below(w, 4)], w->seed + 1,
+		(unsigned)(4 + below(w, 60)), w->iommu);
 	ensure(w, !nvio_drive_open_str(w->env, form, &w->drive), "drive: %s", nvio_errmsg());
 	nvio_ctrlr_opts_init(&co);
 	co.command_timeout_ms = 100;
 	co.abort_timeout_ms = 20;
 	co.max_resets = 5;
+	co.bounce = w->iommu;
 	snprintf(trid, sizeof(trid), "loop:%s", form);
 	ensure(w, !nvio_connect(w->env, trid, &co, &w->ctrlr), "connect: %s", nvio_errmsg());
 	w->ns = nvio_ctrlr_ns(w->ctrlr, 1);
@@ -330,8 +362,7 @@ static void world_open(struct world *w)
 	}
 	for (unsigned i = 0; i < w->ops; i++) {
 		w->requests[i].w = w;
-		w->requests[i].mem = nvio_mem_alloc(w->env, MAX_LEN + 8192, 0);
-		ensure(w, w->requests[i].mem, "buffer: %s", nvio_errmsg());
+		make_buffer(w, &w->requests[i]);
 	}
 	add_faults(w);
 }
@@ -355,6 +386,8 @@ static void world_run(struct world *w)
 				while (nvio_op_pending(&op))
 					poll_all(w), nvio_ctrlr_poll(w->ctrlr);
 		}
+		if (w->iommu && !below(w, 8))
+			make_noise(w);
 		if (below(w, 3))
 			poll_all(w);
 	}
@@ -369,7 +402,10 @@ static void world_run(struct world *w)
 static void world_audit(struct world *w)
 {
 	struct request *r = &w->requests[0];
+	struct nvio_drive_stats stats;
 
+	nvio_drive_get_stats(w->drive, &stats);
+	ensure(w, !stats.dma_faults, "%" PRIu64 " accesses to what is not mapped", stats.dma_faults);
 	nvio_drive_clear_faults(w->drive);
 	if (!nvio_ctrlr_is_ready(w->ctrlr) || w->dead)
 		return;
@@ -397,9 +433,13 @@ static void world_close(struct world *w)
 		nvio_ctrlr_close(w->ctrlr);
 		nvio_drive_close(w->drive);
 		for (unsigned i = 0; i < w->ops; i++)
-			nvio_mem_free(w->env, w->requests[i].mem);
+			if (!w->requests[i].own)
+				nvio_mem_free(w->env, w->requests[i].mem);
 	}
 	nvio_env_close(w->env);
+	for (unsigned i = 0; i < w->ops; i++)
+		free(w->requests[i].own);
+	free(w->noise);
 	ensure(w, w->ended == w->submitted, "%" PRIu64 " of %" PRIu64 " ops ended", w->ended, w->submitted);
 	free(w->blocks);
 }

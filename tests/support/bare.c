@@ -2,10 +2,26 @@
 /* The bare controller; see bare.h. */
 #include "tests/support/bare.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <nvio/spec/admin.h>
 #include <nvio/spec/regs.h>
+
+void *bare_reach(struct bare *b, uint64_t addr, uint64_t len)
+{
+	void *p;
+
+	if (!loop_behind_iommu(b->port))
+		return (void *)(uintptr_t)addr;
+	p = loop_reach(b->port, &b->tlb, addr, len);
+	if (!p) {
+		fprintf(stderr, "bare: nothing is mapped at %#llx for %llu bytes\n", (unsigned long long)addr, (unsigned long long)len);
+		abort();
+	}
+	return p;
+}
 
 static void publish_status(struct bare *b)
 {
@@ -26,10 +42,10 @@ static void enable(struct bare *b)
 	b->events_held = 0;
 	for (unsigned i = 0; i < 2 * BARE_QUEUES; i++)
 		doorbell_set(b, i, 0);
-	q->sq = (uint8_t *)(uintptr_t)b->asq;
-	q->cq = (uint8_t *)(uintptr_t)b->acq;
 	q->sq_size = nvio_aqa_asqs(b->aqa) + 1;
 	q->cq_size = nvio_aqa_acqs(b->aqa) + 1;
+	q->sq = bare_reach(b, b->asq, q->sq_size * sizeof(struct nvio_sqe));
+	q->cq = bare_reach(b, b->acq, q->cq_size * sizeof(struct nvio_cqe));
 	q->phase = 1;
 	if (!b->never_ready)
 		b->csts |= 1;
@@ -103,7 +119,7 @@ void bare_complete(struct bare *b, unsigned qid, uint16_t cid, uint32_t dw0, uin
 
 static void identify(struct bare *b, const struct nvio_sqe *sqe)
 {
-	uint8_t *page = (uint8_t *)(uintptr_t)nvio_get_le64(sqe->prp1);
+	uint8_t *page = bare_reach(b, nvio_get_le64(sqe->prp1), 4096);
 	uint32_t from = nvio_get_le32(sqe->nsid);
 	unsigned n = 0;
 
@@ -127,7 +143,8 @@ static void create(struct bare *b, const struct nvio_sqe *sqe)
 	uint32_t cdw10 = nvio_get_le32(sqe->cdw10);
 	unsigned qid = cdw10 & 0xffff;
 	struct bare_queue *q = &b->q[qid];
-	uint8_t *mem = (uint8_t *)(uintptr_t)nvio_get_le64(sqe->prp1);
+	uint32_t entry = sqe->opc == NVIO_ADMIN_CREATE_CQ ? sizeof(struct nvio_cqe) : sizeof(struct nvio_sqe);
+	uint8_t *mem = bare_reach(b, nvio_get_le64(sqe->prp1), ((cdw10 >> 16) + 1) * entry);
 
 	if (sqe->opc == NVIO_ADMIN_CREATE_CQ) {
 		q->cq = mem;
@@ -222,9 +239,10 @@ static void bare_detached(void *ctx)
 int bare_open(struct bare *b, struct nvio_env *env, const char *name)
 {
 	static const struct loop_port_ops ops = { .kick = bare_kick, .detached = bare_detached };
+	static const struct loop_port_ops iommu_ops = { .kick = bare_kick, .detached = bare_detached, .iommu = true };
 	/* 4,096 entries, half a second, NVM command set. */
 	uint64_t cap = 4095 | 1ull << 16 | 1ull << 24 | 1ull << 37;
-	int rc = loop_publish(env, name, &ops, b, 2 * BARE_QUEUES, 0, &b->port);
+	int rc = loop_publish(env, name, getenv("NVIO_TEST_IOMMU") ? &iommu_ops : &ops, b, 2 * BARE_QUEUES, 0, &b->port);
 
 	if (rc)
 		return rc;

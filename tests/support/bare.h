@@ -10,6 +10,7 @@
 #include <nvio/spec/command.h>
 #include <nvio/spec/identify.h>
 
+#include "loop/iommu.h"
 #include "loop/loop.h"
 
 #define BARE_QUEUES 8
@@ -23,6 +24,7 @@ struct bare_queue {
 
 struct bare {
 	struct loop_port *port;
+	struct loop_tlb tlb;
 	uint32_t cc, csts;
 	uint64_t asq, acq;
 	uint32_t aqa;
@@ -43,8 +45,12 @@ struct bare {
 	uint16_t event_cids[BARE_EVENTS]; /* of the requests held */
 };
 
+/* With NVIO_TEST_IOMMU in the process's environment it stands behind an IOMMU. */
 int bare_open(struct bare *b, struct nvio_env *env, const char *name);
 void bare_close(struct bare *b);
+
+/* The memory at a device address; it must be there, and contiguous. */
+void *bare_reach(struct bare *b, uint64_t addr, uint64_t len);
 
 /* Posts a completion: sf is the status field without the phase tag. */
 void bare_complete(struct bare *b, unsigned qid, uint16_t cid, uint32_t dw0, uint16_t sf);

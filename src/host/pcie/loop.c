@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory queues over loop: registers and doorbells are those of a controller in this process. Any pointer is a buffer.
+ * Memory queues over loop: registers and doorbells are those of a controller in this process. Any pointer is a buffer, unless the
+ * controller is behind an IOMMU.
  */
 #include "host/pcie/mq.h"
 
@@ -61,7 +62,7 @@ static int loop_host_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries,
 		.kick_ctx = hot->ctx,
 		.asleep = hot->kick ? NULL : loop_target_asleep(port_of(c)),
 		.wake = loop_host_wake,
-		.identity = true,
+		.identity = !loop_behind_iommu(port_of(c)),
 		.vector = -1,
 	};
 

@@ -157,6 +157,7 @@ void nvio_drive_get_stats(struct nvio_drive *d, struct nvio_drive_stats *stats)
 	stats->admin_commands = tgt_count_read(&s->admin_commands);
 	stats->io_commands = tgt_count_read(&s->io_commands);
 	stats->bad_doorbells = tgt_count_read(&s->bad_doorbells);
+	stats->dma_faults = tgt_count_read(&d->iommu.faults);
 	stats->sleeps = tgt_count_read(&d->sleeps);
 	stats->faults = atomic_load_explicit(&d->faults.struck, memory_order_relaxed);
 	if (d->memq.record)

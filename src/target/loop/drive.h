@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "loop/loop.h"
 #include "target/loop/port.h"
 #include <nvio/drive.h>
 
@@ -21,7 +22,9 @@ struct nvio_drive {
 
 	struct fault_plan faults;
 	struct tgt_subsystem subsys;
+	struct loop_port_ops port_ops; /* immutable */
 	struct loop_port *port;
+	struct tgt_loop_iommu iommu;
 	struct nvio_poller *poller;
 	struct nvio_timer nap;      /* see drive_sleep.c */
 	uint32_t nap_us;

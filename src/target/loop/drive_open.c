@@ -126,7 +126,8 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 {
 	struct memq_opts mo = {
 		.port = &tgt_loop_port_ops,
-		.dma.ops = &tgt_loop_dma_ops,
+		.dma.ops = opts->iommu ? &tgt_loop_iommu_dma_ops : &tgt_loop_dma_ops,
+		.dma.ctx = &d->iommu,
 		.faults = &d->faults,
 		.max_queue_entries = opts->max_queue_entries,
 		.doorbell_stride = opts->doorbell_stride,
@@ -140,9 +141,12 @@ static int open_on_thread(struct nvio_drive *d, const struct nvio_drive_opts *op
 	};
 	int rc;
 
-	rc = loop_publish(d->env, d->name, port_ops(d->poll), d, TGT_LOOP_DOORBELLS, opts->doorbell_stride, &d->port);
+	d->port_ops = *port_ops(d->poll);
+	d->port_ops.iommu = opts->iommu;
+	rc = loop_publish(d->env, d->name, &d->port_ops, d, TGT_LOOP_DOORBELLS, opts->doorbell_stride, &d->port);
 	if (rc)
 		return rc;
+	d->iommu = (struct tgt_loop_iommu){ .port = d->port, .memq = &d->memq, .name = d->name };
 	rc = drive_sleep_init(d);
 	if (rc)
 		goto port;

@@ -11,7 +11,7 @@
 #include "base/parse.h"
 
 #define KEYS \
-	"bs, size, ns, serial, model, mdts, queues, entries, stride, vwc, poll, core, ro, engine, direct, untouched, seed, fault"
+	"bs, size, ns, serial, model, mdts, queues, entries, stride, vwc, poll, core, ro, engine, direct, untouched, iommu, seed, fault"
 
 struct form {
 	struct nvio_drive_opts opts;
@@ -138,6 +138,8 @@ static int key_untouched(struct form *f, const char *what, const char *v)
 	return parse_bool(what, v, &f->ns.untouched_reads);
 }
 
+static int key_iommu(struct form *f, const char *what, const char *v) { return parse_bool(what, v, &f->opts.iommu); }
+
 static int key_seed(struct form *f, const char *what, const char *v)
 {
 	return parse_u64(what, v, UINT64_MAX, &f->opts.seed);
@@ -158,7 +160,7 @@ static const struct {
 	{ "bs", key_bs }, { "size", key_size }, { "ns", key_ns }, { "serial", key_serial }, { "model", key_model },
 	{ "mdts", key_mdts }, { "queues", key_queues }, { "entries", key_entries }, { "stride", key_stride },
 	{ "vwc", key_vwc }, { "poll", key_poll }, { "core", key_core }, { "ro", key_ro }, { "engine", key_engine },
-	{ "direct", key_direct }, { "untouched", key_untouched }, { "seed", key_seed }, { "fault", key_fault },
+	{ "direct", key_direct }, { "untouched", key_untouched }, { "iommu", key_iommu }, { "seed", key_seed }, { "fault", key_fault },
 };
 
 static int parse_keys(struct form *f, char *query)

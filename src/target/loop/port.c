@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Registers and doorbells of the loop port, and device addresses that are virtual addresses of this process. Whether
- * memory is really there cannot be known cheaply; what can never be is refused.
+ * Registers and doorbells of the loop port, and memory. Without an IOMMU device addresses are virtual addresses of this process: whether
+ * memory is really there cannot be known cheaply; what can never be is refused. Behind one it is known.
  */
 #include "target/loop/port.h"
 
@@ -82,4 +82,33 @@ static void *identity_map(void *ctx, uint64_t addr, uint64_t len, bool write)
 
 const struct tgt_dma_ops tgt_loop_dma_ops = {
 	.map = identity_map,
+};
+
+/* The first is said aloud, since it is a program's mistake; a flood of them only where somebody looks for it. */
+static COLD void dma_fault(struct tgt_loop_iommu *iommu, uint64_t addr, uint64_t len, bool write)
+{
+	const struct memq *m = iommu->memq;
+
+	/* A host that has left has taken its memory along, and is owed nothing any more. */
+	if (!memq_has_left(m))
+		return;
+	log_msg(&m->ctrlr.env->log, iommu->faults ? NVIO_LOG_DEBUG : NVIO_LOG_WARN,
+		"drive: %s: DMA fault: %s of %llu bytes at device address %#llx, where nothing is mapped; buffers come from nvio_mem_alloc() or "
+		"are registered by nvio_mem_register(), until their I/O is over",
+		iommu->name, write ? "write" : "read", (unsigned long long)len, (unsigned long long)addr);
+	tgt_count(&iommu->faults, 1);
+}
+
+static void *iommu_dma_map(void *ctx, uint64_t addr, uint64_t len, bool write)
+{
+	struct tgt_loop_iommu *iommu = ctx;
+	void *p = loop_reach(iommu->port, &iommu->tlb, addr, len);
+
+	if (unlikely(!p))
+		dma_fault(iommu, addr, len, write);
+	return p;
+}
+
+const struct tgt_dma_ops tgt_loop_iommu_dma_ops = {
+	.map = iommu_dma_map,
 };

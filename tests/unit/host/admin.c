@@ -33,7 +33,7 @@ static void the_conveniences_build_their_commands(void **state)
 	assert_int_equal(last.opc, NVIO_ADMIN_IDENTIFY);
 	assert_int_equal(dword(&last.nsid), 7);
 	assert_int_equal(dword(&last.cdw10), 0x13);
-	assert_int_equal(nvio_get_le64(last.prp1), (uintptr_t)f.buf);
+	assert_ptr_equal(bare_reach(&f.b, nvio_get_le64(last.prp1), 1), f.buf);
 	assert_int_equal(op.cpl.dw0, 0x12345678);
 
 	assert_int_equal(nvio_await(nvio_ctrlr_get_log(f.c, 2, 5, 0x123456789abcull, f.buf, 16384, &op), &op), 0);
@@ -94,7 +94,7 @@ static bool fill(const struct nvio_sqe *sqe)
 	for (unsigned i = 0; i < dword(&sqe->cdw10); i++) {
 		uint64_t prp1 = nvio_get_le64(sqe->prp1), first = 4096 - prp1 % 4096;
 
-		*(uint8_t *)(uintptr_t)(i < first ? prp1 + i : nvio_get_le64(sqe->prp2) + i - first) = (uint8_t)(i + 1);
+		*(uint8_t *)bare_reach(&f.b, i < first ? prp1 + i : nvio_get_le64(sqe->prp2) + i - first, 1) = (uint8_t)(i + 1);
 	}
 	bare_complete(&f.b, 0, bare_cid(sqe), 0, 0);
 	return true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host with the software drive: data, faults, and who moves whom along. */
+/*
+ * The host with the software drive: data, faults, and who moves whom along. With NVIO_TEST_IOMMU in the environment the drives stand behind an
+ * IOMMU, and may not try to reach anything that is not theirs.
+ */
 #include "tests/support/unit.h"
 
 #include <errno.h>
@@ -20,7 +23,8 @@ static struct nvio_drive *drive;
 static struct nvio_ctrlr *c;
 static struct nvio_qpair *qp;
 static struct nvio_ns *ns;
-static uint8_t *buf, *back;
+static uint8_t *buf, *back, *model;
+static bool iommu;
 
 static void quiet(void *arg, enum nvio_log_level level, const char *text)
 {
@@ -35,16 +39,28 @@ static int setup(void **state)
 	o.seed = 1;
 	if (nvio_env_open(&o, &env))
 		return -1;
-	buf = nvio_mem_alloc(env, 2 * BYTES, 4096);
+	buf = nvio_mem_alloc(env, 3 * BYTES, 4096);
 	back = buf + BYTES;
+	model = back + BYTES;
 	drive = NULL;
 	c = NULL;
 	qp = NULL;
 	return 0;
 }
 
+static void no_dma_faults(void)
+{
+	struct nvio_drive_stats s;
+
+	if (!drive)
+		return;
+	nvio_drive_get_stats(drive, &s);
+	assert_int_equal(s.dma_faults, 0);
+}
+
 static int teardown(void **state)
 {
+	no_dma_faults();
 	nvio_qpair_free(qp);
 	nvio_ctrlr_close(c);
 	nvio_drive_close(drive);
@@ -59,12 +75,40 @@ static void check(int rc)
 		fail_msg("%d: %s", rc, nvio_errmsg());
 }
 
-static void connect_to(const char *where, const struct nvio_ctrlr_opts *opts)
+/* The same drive behind an IOMMU, when that is what is tested. */
+static const char *form_of(const char *form)
 {
-	check(nvio_connect(env, where, opts, &c));
+	static char text[512];
+
+	snprintf(text, sizeof(text), "%s%ciommu=1", form, strchr(form, '?') ? '&' : '?');
+	return iommu ? text : form;
+}
+
+static int try_connect(struct nvio_env *in, const char *where, const struct nvio_ctrlr_opts *opts, struct nvio_ctrlr **ctrlr)
+{
+	return nvio_connect(in, form_of(where), opts, ctrlr);
+}
+
+static void have(int rc)
+{
+	check(rc);
 	check(nvio_qpair_alloc(c, NULL, &qp));
 	ns = nvio_ctrlr_ns(c, 1);
 	assert_non_null(ns);
+}
+
+static void connect_to(const char *where, const struct nvio_ctrlr_opts *opts)
+{
+	have(try_connect(env, where, opts, &c));
+}
+
+/* To a drive that has been opened under this name. */
+static void connect_named(const char *name)
+{
+	char where[64];
+
+	snprintf(where, sizeof(where), "trtype:LOOP traddr:%s", name);
+	have(nvio_connect(env, where, NULL, &c));
 }
 
 /* Deadlines of tens of milliseconds, so that lost commands cost no more. */
@@ -85,7 +129,7 @@ static void open_and_connect(const char *form)
 	struct nvio_ctrlr_opts o = impatient();
 	char where[256];
 
-	check(nvio_drive_open_str(env, form, &drive));
+	check(nvio_drive_open_str(env, form_of(form), &drive));
 	snprintf(where, sizeof(where), "loop:%s", form);
 	connect_to(where, &o);
 }
@@ -94,6 +138,7 @@ static void disconnect(void)
 {
 	nvio_qpair_free(qp);
 	nvio_ctrlr_close(c);
+	no_dma_faults();
 	nvio_drive_close(drive);
 	qp = NULL;
 	c = NULL;
@@ -129,15 +174,13 @@ static void what_is_written_is_read_whatever_the_shape(void **state)
 {
 	static const char *const forms[] = { "loop:ram:8M", "loop:ram:8M?mdts=8192", "loop:ram:8M?bs=4096&stride=4&mdts=16384&entries=16",
 		"loop:ram:8M?poll=thread&mdts=65536" };
-	static uint8_t model[BYTES];
-
 	for (size_t i = 0; i < 4; i++) {
 		uint32_t block;
 
 		connect_to(forms[i], NULL);
 		block = nvio_ns_block_size(ns);
 		assert_int_equal(nvio_ns_size_bytes(ns), BYTES);
-		memset(model, 0, sizeof(model));
+		memset(model, 0, BYTES);
 		for (int k = 0; k < 300; k++) {
 			uint32_t n = 1 + rnd(k % 10 ? 64 : BYTES / block / 4), lba = rnd(BYTES / block - n + 1), skew = rnd(3) ? rnd(8) * 4 : rnd(4096);
 			uint64_t at = (uint64_t)lba * block, len = (uint64_t)n * block;
@@ -220,8 +263,9 @@ static void registers_are_written_in_the_order_of_the_specification(void **state
 	o.num_ns = 1;
 	o.ns = &nso;
 	o.record_registers = true;
+	o.iommu = iommu;
 	check(nvio_drive_open(env, &o, &drive));
-	connect_to("loop:recorded", NULL);
+	connect_named("recorded");
 	n = nvio_drive_register_writes(drive, w, 16);
 	assert_int_equal(n, 4);
 	assert_int_equal(w[0].offset, NVIO_REG_AQA);
@@ -314,8 +358,8 @@ static void random_faults_lose_no_op(void **state)
 	unsigned done = 0, good = 0;
 
 	o.max_resets = 1000;
-	check(nvio_drive_open_str(env, "ram:8M?seed=7&fault=lose:p=0.01&fault=status:sf=0x281:p=0.05&fault=duplicate:p=0.05"
-		"&fault=unknown_cid:p=0.05&fault=delay:us=300:p=0.1", &drive));
+	check(nvio_drive_open_str(env, form_of("ram:8M?seed=7&fault=lose:p=0.01&fault=status:sf=0x281:p=0.05&fault=duplicate:p=0.05"
+		"&fault=unknown_cid:p=0.05&fault=delay:us=300:p=0.1"), &drive));
 	connect_to("loop:ram:8M?seed=7&fault=lose:p=0.01&fault=status:sf=0x281:p=0.05&fault=duplicate:p=0.05"
 		"&fault=unknown_cid:p=0.05&fault=delay:us=300:p=0.1", &o);
 	for (unsigned n = 0; done < 3000; n++) {
@@ -340,8 +384,8 @@ static void a_drive_that_does_not_become_ready_or_stop(void **state)
 {
 	struct nvio_op op = NVIO_OP(NULL);
 
-	check(nvio_drive_open_str(env, "ram:8M?fault=never_ready:admin=1", &drive));
-	assert_int_equal(nvio_connect(env, "loop:ram:8M?fault=never_ready:admin=1", NULL, &c), -ETIMEDOUT);
+	check(nvio_drive_open_str(env, form_of("ram:8M?fault=never_ready:admin=1"), &drive));
+	assert_int_equal(try_connect(env, "loop:ram:8M?fault=never_ready:admin=1", NULL, &c), -ETIMEDOUT);
 	assert_errmsg("enabling");
 	c = NULL;
 	nvio_drive_clear_faults(drive);
@@ -396,7 +440,7 @@ static void a_short_form_makes_a_drive_that_goes_with_the_controller(void **stat
 		struct nvio_ctrlr *second;
 
 		connect_to("loop:ram:8M", NULL);
-		assert_int_equal(nvio_connect(env, "loop:ram:8M", NULL, &second), -EBUSY);
+		assert_int_equal(try_connect(env, "loop:ram:8M", NULL, &second), -EBUSY);
 		memset(back, 1, BLOCK);
 		check(io(false, back, 0, 1));
 		assert_int_equal(back[0], 0); /* a new one each time */
@@ -404,9 +448,9 @@ static void a_short_form_makes_a_drive_that_goes_with_the_controller(void **stat
 		check(io(true, buf, 0, 1));
 		disconnect();
 	}
-	assert_int_equal(nvio_connect(env, "loop:ram:8M?nonsense=1", NULL, &c), -EINVAL);
+	assert_int_equal(try_connect(env, "loop:ram:8M?nonsense=1", NULL, &c), -EINVAL);
 	c = NULL;
-	assert_int_equal(nvio_connect(env, "loop:/nonexistent/disk.img", NULL, &c), -ENOENT);
+	assert_int_equal(try_connect(env, "loop:/nonexistent/disk.img", NULL, &c), -ENOENT);
 	c = NULL;
 }
 
@@ -416,15 +460,17 @@ static void environments_do_not_see_each_other(void **state)
 	struct nvio_ctrlr *oc;
 	struct nvio_qpair *oqp;
 	struct nvio_op op = NVIO_OP(NULL);
+	uint8_t *there;
 
 	check(nvio_env_open(NULL, &other));
 	open_and_connect("ram:8M");
-	check(nvio_connect(other, "loop:ram:8M", NULL, &oc));
+	check(try_connect(other, "loop:ram:8M", NULL, &oc));
 	check(nvio_qpair_alloc(oc, NULL, &oqp));
 	memset(buf, 1, BLOCK);
 	check(io(true, buf, 0, 1));
-	check(nvio_await(nvio_ns_read(nvio_ctrlr_ns(oc, 1), oqp, back, 0, 1, &op), &op));
-	assert_int_equal(back[0], 0);
+	there = nvio_mem_alloc(other, BLOCK, 0);
+	check(nvio_await(nvio_ns_read(nvio_ctrlr_ns(oc, 1), oqp, there, 0, 1, &op), &op));
+	assert_int_equal(there[0], 0);
 	assert_int_equal(nvio_ns_read(ns, oqp, back, 0, 1, &op), -EINVAL);
 	nvio_env_close(other); /* with everything still open */
 	check(io(false, back, 0, 1));
@@ -446,9 +492,10 @@ static void a_drive_on_the_callers_own_nvio_thread(void **state)
 	o.ns = &nso;
 	o.poll = NVIO_DRIVE_ATTACHED;
 	o.thread = thread;
+	o.iommu = iommu;
 	check(nvio_drive_open(env, &o, &drive));
 	/* Each of these waits for what only this very OS thread can do. */
-	connect_to("loop:attached", NULL);
+	connect_named("attached");
 	fill(buf, 100 * BLOCK);
 	check(io(true, buf, 0, 100));
 	check(io(false, back, 0, 100));
@@ -494,5 +541,6 @@ int main(void)
 		TEST(everything_may_be_left_open),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	iommu = getenv("NVIO_TEST_IOMMU");
+	return cmocka_run_group_tests_name(iommu ? "drive_iommu" : "drive", tests, NULL, NULL);
 }

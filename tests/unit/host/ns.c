@@ -16,7 +16,7 @@ static bool lists(const struct nvio_sqe *sqe)
 		return false;
 	assert_true(asked < 8);
 	from[asked] = nvio_get_le32(sqe->nsid);
-	memcpy((void *)(uintptr_t)nvio_get_le64(sqe->prp1), pages[asked++], 4096);
+	memcpy(bare_reach(&f.b, nvio_get_le64(sqe->prp1), 4096), pages[asked++], 4096);
 	bare_complete(&f.b, 0, bare_cid(sqe), 0, 0);
 	return true;
 }

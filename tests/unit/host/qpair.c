@@ -357,7 +357,7 @@ static void passthrough_sends_what_it_is_given(void **state)
 	fix_run(1, 0);
 	assert_int_equal(sqe->opc, NVIO_NVM_VERIFY);
 	assert_int_equal(nvio_get_le32(sqe->nsid), 3);
-	assert_int_equal(nvio_get_le64(sqe->prp1), (uintptr_t)f.buf);
+	assert_ptr_equal(bare_reach(&f.b, nvio_get_le64(sqe->prp1), 4096), f.buf);
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(nvio_get_le32((&sqe->cdw10)[i]), 10 + i);
 	fix_answer(0, NVIO_SF(0, 0x80));
@@ -366,7 +366,7 @@ static void passthrough_sends_what_it_is_given(void **state)
 
 static bool copy_both_ways(unsigned qid, const struct nvio_sqe *sqe)
 {
-	uint8_t *page = (uint8_t *)(uintptr_t)nvio_get_le64(sqe->prp1);
+	uint8_t *page = bare_reach(&f.b, nvio_get_le64(sqe->prp1), 100);
 
 	if (sqe->opc & 1)
 		assert_int_equal(page[99], 0x42);

@@ -17,28 +17,29 @@ static unsigned decode(const struct nvio_sqe *sqe, uint64_t len, struct iovec *o
 {
 	uint64_t prp1 = nvio_get_le64(sqe->prp1), prp2 = nvio_get_le64(sqe->prp2);
 	uint64_t first = MIN(len, PAGE - prp1 % PAGE), left = len - first;
-	const uint64_t *list = (const uint64_t *)(uintptr_t)prp2;
+	const uint64_t *list;
 	unsigned n = 0, at = 0;
 
 	assert_int_equal(prp1 % 4, 0);
-	out[n++] = (struct iovec){ (void *)(uintptr_t)prp1, first };
+	out[n++] = (struct iovec){ bare_reach(&f.b, prp1, first), first };
 	if (!left) {
 		assert_int_equal(prp2, 0);
 		return n;
 	}
 	if (left <= PAGE) {
 		assert_int_equal(prp2 % PAGE, 0);
-		out[n++] = (struct iovec){ (void *)(uintptr_t)prp2, left };
+		out[n++] = (struct iovec){ bare_reach(&f.b, prp2, left), left };
 		return n;
 	}
 	assert_int_equal(prp2 % 8, 0);
+	list = bare_reach(&f.b, prp2, PAGE - prp2 % PAGE);
 	while (left) {
 		uint64_t take = MIN(left, PAGE);
 
 		/* One list page, without chaining. */
 		assert_true(prp2 % PAGE + 8 * (at + 1) <= PAGE);
 		assert_int_equal(list[at] % PAGE, 0);
-		out[n++] = (struct iovec){ (void *)(uintptr_t)list[at++], take };
+		out[n++] = (struct iovec){ bare_reach(&f.b, list[at++], take), take };
 		left -= take;
 	}
 	return n;
@@ -385,7 +386,7 @@ static void deallocate_tells_the_ranges(void **state)
 		assert_int_equal(nvio_get_le32(sqe->nsid), 1);
 		assert_int_equal(nvio_get_le32(sqe->cdw10), counts[i] - 1);
 		assert_int_equal(nvio_get_le32(sqe->cdw11), NVIO_DSM_AD);
-		at = (const uint8_t *)(uintptr_t)nvio_get_le64(sqe->prp1);
+		at = bare_reach(&f.b, nvio_get_le64(sqe->prp1), PAGE);
 		assert_int_equal((uintptr_t)at % PAGE, 0);
 		for (uint32_t k = 0; k < counts[i]; k++) {
 			struct nvio_dsm_range r;
@@ -421,7 +422,7 @@ static void flush_and_compare_look_like_this(void **state)
 	assert_int_equal(sqe->opc, NVIO_NVM_COMPARE);
 	assert_int_equal(slba(sqe), 3);
 	assert_int_equal(nlb(sqe), 2);
-	assert_int_equal(*(const uint8_t *)(uintptr_t)nvio_get_le64(sqe->prp1), 0x77);
+	assert_int_equal(*(const uint8_t *)bare_reach(&f.b, nvio_get_le64(sqe->prp1), 1), 0x77);
 	fix_answer(0, NVIO_SF(2, 0x85));
 	assert_int_equal(nvio_wait(&op), -EILSEQ);
 }

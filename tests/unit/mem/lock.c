@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Locking memory: when, and what is said where the limit does not allow it. */
-#include "tests/support/unit.h"
+/* Locking memory: when, what is said where the limit does not allow it, and what is not locked because it is pinned. E5. */
+#include "tests/unit/mem/fake.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-
-#include "mem/mem.h"
 
 static int open_with(enum nvio_mlock mlock_when, uint64_t mb, struct nvio_env **env)
 {
@@ -76,6 +72,87 @@ static void locking_follows_the_option_and_the_device(void **state)
 		stats = stats_of(env);
 		assert_int_equal(stats.locked, cases[i].after ? stats.reserved : 0);
 		nvio_env_close(env);
+	}
+}
+
+/* What this process has locked by mlock, in bytes. */
+static uint64_t vm_locked(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	unsigned long long kb = 0;
+	char line[256];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %llu", &kb) == 1)
+			break;
+	fclose(f);
+	return kb << 10;
+}
+
+/*
+ * Pinned pages do not swap and count against the limit, so they are not locked as well: not what was locked before, not what comes, and
+ * not when a device needs it; and when nobody pins any more they are locked again.
+ */
+static void what_is_pinned_is_not_locked_too(void **state)
+{
+	static const struct {
+		enum nvio_mlock when;
+		bool need; /* mem_require_device() before */
+		bool locked; /* without the mapper that pins */
+	} cases[] = {
+		{ NVIO_MLOCK_AUTO, false, false },
+		{ NVIO_MLOCK_AUTO, true, true },
+		{ NVIO_MLOCK_ALWAYS, false, true },
+		{ NVIO_MLOCK_NEVER, true, false },
+	};
+	uint64_t before = vm_locked();
+	struct fake pin, pin2, plain;
+
+	if (!may_lock((size_t)7 << 20)) {
+		print_message("# RLIMIT_MEMLOCK is below 7 MiB\n");
+		skip();
+	}
+	fake_init(&pin, "pin");
+	fake_init(&pin2, "pin2");
+	fake_init(&plain, "plain");
+	pin.m.pins = pin2.m.pins = true;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t reserved, locked;
+		struct nvio_env *env;
+
+		assert_int_equal(open_with(cases[i].when, 0, &env), 0);
+		assert_non_null(nvio_mem_alloc(env, 100, 0));
+		if (cases[i].need)
+			assert_int_equal(mem_require_device(env), 0);
+		assert_int_equal(mem_mapper_add(env, &plain.m), 0);
+		reserved = stats_of(env).reserved;
+		locked = cases[i].locked ? reserved : 0;
+		assert_int_equal(stats_of(env).locked, locked);
+		assert_int_equal(vm_locked() - before, locked);
+
+		pin.left = 0; /* it fails: all is as it was */
+		assert_int_equal(mem_mapper_add(env, &pin.m), -ENOSPC);
+		assert_int_equal(stats_of(env).locked, locked);
+		assert_int_equal(vm_locked() - before, locked);
+
+		pin.left = 1000;
+		assert_int_equal(mem_mapper_add(env, &pin.m), 0);
+		assert_int_equal(mem_mapper_add(env, &pin2.m), 0);
+		assert_int_equal(mem_require_device(env), 0);
+		assert_non_null(nvio_mem_alloc(env, (size_t)2 << 20, 0));
+		assert_int_equal(stats_of(env).locked, stats_of(env).reserved);
+		assert_int_equal(vm_locked(), before);
+		mem_mapper_remove(env, &pin.m);
+		assert_int_equal(vm_locked(), before);
+		mem_mapper_remove(env, &pin2.m);
+		/* The need for a device came meanwhile. */
+		locked = cases[i].when == NVIO_MLOCK_NEVER ? 0 : stats_of(env).reserved;
+		assert_int_equal(stats_of(env).locked, locked);
+		assert_int_equal(vm_locked() - before, locked);
+		mem_mapper_remove(env, &plain.m);
+		nvio_env_close(env);
+		assert_int_equal(vm_locked(), before);
 	}
 }
 
@@ -175,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(locking_follows_the_option_and_the_device),
+		cmocka_unit_test(what_is_pinned_is_not_locked_too),
 		cmocka_unit_test(the_words_name_the_limit_and_what_is_needed),
 		cmocka_unit_test(a_device_that_needs_locking_is_refused_and_nothing_else),
 	};

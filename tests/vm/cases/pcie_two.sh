@@ -14,6 +14,6 @@ nvio perf "$a" --rw randrw --verify --time 3 >/tmp/a 2>&1 &
 first=$!
 run nvio perf "$b" --rw randrw --verify --time 2
 run_fails 1 nvio id-ctrl "$a"
-run expect /tmp/out "$a.*(in use|busy)"
+run expect /tmp/out "$a.*process [0-9]+ \(nvio\) has it"
 run wait "$first"
 cat /tmp/a

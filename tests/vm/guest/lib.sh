@@ -49,10 +49,10 @@ wait_for() { # SECONDS COMMAND...: until it succeeds
 	done
 }
 
-module() { # NAME...
+module() { # NAME... By kmod, not the shell's own modprobe, which knows no softdep: vfio needs vfio_iommu_type1 by one.
 	local m
 	for m; do
-		[ -d "/sys/module/$(echo "$m" | tr - _)" ] || run modprobe "$m"
+		[ -d "/sys/module/$(echo "$m" | tr - _)" ] || run /sbin/modprobe "$m"
 	done
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Initramfs archives. Everything in them belongs to root, whoever runs this; the kernel unpacks several that follow one another."""
 import glob
+import hashlib
 import lzma
 import os
 import re
@@ -109,7 +110,8 @@ def base(kernel, extra_modules, guest):
     busybox, kmod = cache.tool('busybox'), cache.tool('kmod')
     recipe = [os.path.basename(kernel), ' '.join(names)]
     for path in sources + [busybox, kmod, __file__]:
-        recipe.append('%s %d %d' % (path, os.path.getsize(path), os.stat(path).st_mtime_ns))
+        with open(path, 'rb') as f:
+            recipe.append(os.path.basename(path) + ' ' + hashlib.sha256(f.read()).hexdigest())
 
     def make(path):
         if libraries(busybox):

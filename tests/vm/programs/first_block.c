@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The first program that a user writes: 0xAB to block 0 of the drive that NVME_PCI_ADDR names, back, and compared. S1's end-to-end example. */
+/* S1's end-to-end example: 0xAB to block 0 of the drive that NVME_PCI_ADDR names, back, and compared. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
