@@ -14,6 +14,7 @@
 #include "pci/sysfs.h"
 
 #define SETTLE_MS 500 /* for what the kernel does behind a write: drivers may probe on another thread */
+#define PROBE_MS  50  /* before a driver is asked by name, which also says why it does not want to */
 
 struct binding {
 	const char *root;
@@ -97,7 +98,7 @@ static int probe(const struct binding *b, const char *driver)
 		rc = sysfs_write(&path, b->info.bdf);
 	if (!*driver)
 		return settles(b, driver, rc ? 0 : SETTLE_MS) ? 0 : rc ? rc : -ENOENT;
-	if (!rc && settles(b, driver, 0))
+	if (!rc && settles(b, driver, PROBE_MS))
 		return 0;
 	rc = sysfs_path(&path, b->root, "sys/bus/pci/drivers/%s/bind", driver);
 	if (!rc)

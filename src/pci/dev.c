@@ -48,10 +48,13 @@ int pci_busy(const struct nvio_pci_info *info, const char *path)
 	struct pci_holder holder;
 
 	if (!pci_find_holder(path, &holder))
-		return fail(-EBUSY, "pci: %s: another process has it; `sudo fuser -v %s` shows which", info->bdf, path);
+		return fail(-EBUSY, "pci: %s: another process has it; `sudo fuser -v %s` shows which",
+			info->bdf, path);
 	if (holder.pid == (int)getpid())
-		return fail(-EBUSY, "pci: %s: this process has it already, in another environment", info->bdf);
-	return fail(-EBUSY, "pci: %s: process %d (%s) has it; only one can: end it first", info->bdf, holder.pid, holder.name);
+		return fail(
+			-EBUSY, "pci: %s: this process has it already, in another environment", info->bdf);
+	return fail(-EBUSY, "pci: %s: process %d (%s) has it; only one can: end it first", info->bdf,
+		holder.pid, holder.name);
 }
 
 int pci_cannot_open(const struct nvio_pci_info *info, const char *path, int err)
@@ -60,17 +63,20 @@ int pci_cannot_open(const struct nvio_pci_info *info, const char *path, int err)
 	case EBUSY: return pci_busy(info, path);
 	case EACCES:
 	case EPERM:
-		return fail(-err, "pci: %s: cannot open %s: %s; run `sudo nvio setup bind %s --user $USER`", info->bdf, path,
-			strerror(err), info->bdf);
+		return fail(-err, "pci: %s: cannot open %s: %s; run `sudo nvio setup bind %s --user $USER`",
+			info->bdf, path, strerror(err), info->bdf);
 	case ENOENT:
-		return fail(-EOPNOTSUPP, "pci: %s: there is no %s; run `sudo modprobe vfio-pci`, or hand it into the container",
+		return fail(-EOPNOTSUPP,
+			"pci: %s: there is no %s; run `sudo modprobe vfio-pci`, or hand it into the container",
 			info->bdf, path);
 	case ENODEV:
 	case ENXIO:
-		return fail(-ENODEV, "pci: %s: %s has no device behind it any more; `nvio list` shows the drives", info->bdf,
-			path);
+		return fail(-ENODEV,
+			"pci: %s: %s has no device behind it any more; `nvio list` shows the drives",
+			info->bdf, path);
 	}
-	return fail(-err, "pci: %s: cannot open %s: %s; `nvio doctor` checks what is needed", info->bdf, path, strerror(err));
+	return fail(-err, "pci: %s: cannot open %s: %s; `nvio doctor` checks what is needed", info->bdf, path,
+		strerror(err));
 }
 
 static int not_ours(const struct nvio_pci_info *info)
@@ -78,11 +84,13 @@ static int not_ours(const struct nvio_pci_info *info)
 	char who[80];
 
 	if (info->owner == NVIO_PCI_UNBOUND)
-		return fail(-EBUSY, "pci: %s: no driver for user space has it; run `sudo nvio setup bind %s`", info->bdf, info->bdf);
-	snprintf(who, sizeof(who), "%s%s%s", info->driver, info->kernel_name[0] ? " as " : "", info->kernel_name);
+		return fail(-EBUSY, "pci: %s: no driver for user space has it; run `sudo nvio setup bind %s`",
+			info->bdf, info->bdf);
+	snprintf(who, sizeof(who), "%s%s%s", info->driver, info->kernel_name[0] ? " as " : "",
+		info->kernel_name);
 	return fail(-EBUSY,
-		"pci: %s: the kernel's driver has it (%s); unmount what is on it, and run `sudo nvio setup bind %s`", info->bdf,
-		who, info->bdf);
+		"pci: %s: the kernel's driver has it (%s); unmount what is on it, and run `sudo nvio setup bind %s`",
+		info->bdf, who, info->bdf);
 }
 
 /* ---- Taking ---- */
@@ -95,7 +103,8 @@ static int take(struct nvio_env *env, const struct nvio_pci_info *info, struct p
 			return vfio_cdev_open(env, info, dev);
 		if (info->vfio_path[0])
 			return vfio_type1_open(env, info, dev);
-		return fail(-EOPNOTSUPP, "pci: %s: %s has it, and gives it no group; look into `dmesg`", info->bdf, info->driver);
+		return fail(-EOPNOTSUPP, "pci: %s: %s has it, and gives it no group; look into `dmesg`",
+			info->bdf, info->driver);
 	case NVIO_PCI_UIO: return uio_open(env, info, dev);
 	default: return not_ours(info);
 	}
@@ -108,7 +117,8 @@ static int take_real(struct nvio_env *env, const char *text, struct pci_dev **de
 	int rc;
 
 	if (pci_bdf_parse(text, &bdf))
-		return fail(-EINVAL, "pci: \"%s\" is not the address of a function; 0000:01:00.0 is the form", text);
+		return fail(-EINVAL, "pci: \"%s\" is not the address of a function; 0000:01:00.0 is the form",
+			text);
 	if (env->opts.no_pci)
 		return fail(-EPERM, "pci: %s: the environment was opened with no_pci", text);
 	rc = pci_inspect(env->opts.pci_root, &bdf, &info);
@@ -126,7 +136,8 @@ static int make_ready(struct pci_dev *dev)
 	int rc = dev->way->config_read(dev, PCI_CFG_COMMAND, 2, &command);
 
 	if (!rc && command == 0xffff)
-		return fail(-ENODEV, "pci: %s: it does not answer: it is gone, or has no power", dev->info.bdf);
+		return fail(
+			-ENODEV, "pci: %s: it does not answer: it is gone, or has no power", dev->info.bdf);
 	command = (command | PCI_CMD_MEMORY | PCI_CMD_INTX_DISABLE) & ~PCI_CMD_BUS_MASTER;
 	if (!rc)
 		rc = dev->way->config_write(dev, PCI_CFG_COMMAND, 2, command);
@@ -152,7 +163,8 @@ int pci_open(struct nvio_env *env, const char *bdf, struct pci_dev **out)
 	pthread_mutex_unlock(&env->pci->lock);
 	if (rc)
 		return rc;
-	log_msg(&env->log, NVIO_LOG_INFO, "pci: %s: taken (%s), %u vectors", dev->info.bdf, dev->way->name, dev->vectors);
+	log_msg(&env->log, NVIO_LOG_INFO, "pci: %s: taken (%s), %u vectors", dev->info.bdf, dev->way->name,
+		dev->vectors);
 	*out = dev;
 	return 0;
 }
@@ -196,7 +208,8 @@ uint32_t pci_class(const struct pci_dev *dev)
 static int check_config(const struct pci_dev *dev, uint32_t offset, uint32_t width)
 {
 	if ((width != 1 && width != 2 && width != 4) || offset % width || offset > PCI_CONFIG_SIZE - width)
-		return fail(-EINVAL, "pci: %s: configuration space: %u bytes at 0x%x; 1, 2 or 4 aligned ones below 0x%x expected",
+		return fail(-EINVAL,
+			"pci: %s: configuration space: %u bytes at 0x%x; 1, 2 or 4 aligned ones below 0x%x expected",
 			dev->info.bdf, width, offset, PCI_CONFIG_SIZE);
 	if (atomic_load_explicit(&dev->gone, memory_order_relaxed))
 		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
@@ -259,7 +272,8 @@ int pci_bar(struct pci_dev *dev, unsigned int index, volatile void **base, size_
 
 int pci_reset(struct pci_dev *dev)
 {
-	int rc = pci_look(dev) ? fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf) : dev->way->reset(dev);
+	int rc = pci_look(dev) ? fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf)
+			       : dev->way->reset(dev);
 
 	return rc ? rc : make_ready(dev);
 }
@@ -272,7 +286,8 @@ uint32_t pci_vectors(const struct pci_dev *dev)
 int pci_vectors_enable(struct pci_dev *dev, uint32_t count)
 {
 	if (!count || count > dev->vectors)
-		return fail(-EINVAL, "pci: %s: %u vectors are wanted; it has %u", dev->info.bdf, count, dev->vectors);
+		return fail(-EINVAL, "pci: %s: %u vectors are wanted; it has %u", dev->info.bdf, count,
+			dev->vectors);
 	if (atomic_load_explicit(&dev->gone, memory_order_relaxed))
 		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
 	return dev->way->vectors_enable ? dev->way->vectors_enable(dev, count) : 0;
@@ -281,8 +296,8 @@ int pci_vectors_enable(struct pci_dev *dev, uint32_t count)
 int pci_vector_set(struct pci_dev *dev, uint32_t vector, int fd)
 {
 	if (vector >= dev->vectors || fd < -1)
-		return fail(-EINVAL, "pci: %s: vector %u to descriptor %d: it has %u vectors", dev->info.bdf, vector, fd,
-			dev->vectors);
+		return fail(-EINVAL, "pci: %s: vector %u to descriptor %d: it has %u vectors", dev->info.bdf,
+			vector, fd, dev->vectors);
 	if (atomic_load_explicit(&dev->gone, memory_order_relaxed))
 		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
 	return dev->way->vector_set(dev, vector, fd);
@@ -308,8 +323,9 @@ bool pci_look(struct pci_dev *dev)
 	if (pci_is_gone(dev))
 		return true;
 	/*
-	 * The status register cannot be all-ones (PCI 3.0 section 6.2.3: two bits are reserved). Not the vendor: of virtual functions
-	 * it is the system's invention, and still there when the function is not.
+	 * The status register cannot be all-ones (PCI 3.0 section 6.2.3: two bits are reserved). Not the
+	 * vendor: of virtual functions it is the system's invention, and still there when the function is
+	 * not.
 	 */
 	if ((dev->gone_fd >= 0 && poll(&told, 1, 0) > 0 && (told.revents & POLLIN)) ||
 		dev->way->config_read(dev, PCI_CFG_STATUS, 2, &status) == -ENODEV || status == 0xffff)

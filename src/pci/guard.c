@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mapped BARs that vanish. When a function is pulled out or powered off, the kernel may take the pages of its BARs away, and the next
- * access, in the midst of the hot path, is a SIGBUS. The handler here puts a page of all-ones in their place, which is what
- * a bus without the function reads as, and the access goes on. It is the one thing of the process that nvio touches: installed with the first
- * mapped BAR and taken away with the last; a SIGBUS anywhere else goes to whoever was there before.
+ * Mapped BARs that vanish. When a function is pulled out or powered off, the kernel may take the pages of its
+ * BARs away, and the next access, in the midst of the hot path, is a SIGBUS. The handler here puts a page of
+ * all-ones in their place, which is what a bus without the function reads as, and the access goes on. It is
+ * the one thing of the process that nvio touches: installed with the first mapped BAR and taken away with the
+ * last; a SIGBUS anywhere else goes to whoever was there before.
  *
  * The handler uses nothing but atomics and the system calls mmap and sigaction.
  */
@@ -27,9 +28,9 @@ static struct slot {
 } slots[GUARD_SLOTS];
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned int used;       /* lock */
-static bool buried;             /* lock; somebody took the signal over while ours was there, and may pass on to it */
-static struct sigaction before; /* lock; whom to pass on to; set before the handler is installed */
+static unsigned int used; /* lock */
+static bool buried; /* lock; somebody took the signal over while ours was there, and may pass on to it */
+static struct sigaction before;	 /* lock; whom to pass on to; set before the handler is installed */
 static _Atomic int ones_fd = -1; /* a page of all-ones; stays for good once it is made */
 static _Atomic size_t page;
 
@@ -38,7 +39,8 @@ static struct slot *find(uintptr_t addr)
 	for (size_t i = 0; i < GUARD_SLOTS; i++) {
 		uintptr_t base = atomic_load_explicit(&slots[i].base, memory_order_acquire);
 
-		if (base && addr >= base && addr - base < atomic_load_explicit(&slots[i].len, memory_order_relaxed))
+		if (base && addr >= base &&
+			addr - base < atomic_load_explicit(&slots[i].len, memory_order_relaxed))
 			return &slots[i];
 	}
 	return NULL;
@@ -49,7 +51,8 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 	if (before.sa_flags & SA_SIGINFO) {
 		before.sa_sigaction(sig, info, context);
 	} else if (before.sa_handler == SIG_DFL) {
-		/* It happens again when this returns, and then does what it would have done; one that was sent has to be sent again. */
+		/* It happens again when this returns, and then does what it would have done; one that was
+		 * sent has to be sent again. */
 		sigaction(sig, &before, NULL);
 		if (info->si_code <= 0)
 			raise(sig);
@@ -69,9 +72,11 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 		return;
 	}
-	/* In one step: no other thread can see the page without its ones. Private: what is written there stays there. */
+	/* In one step: no other thread can see the page without its ones. Private: what is written there
+	 * stays there. */
 	at = (void *)((uintptr_t)info->si_addr & ~(size - 1));
-	if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, atomic_load(&ones_fd), 0) == MAP_FAILED)
+	if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, atomic_load(&ones_fd), 0) ==
+		MAP_FAILED)
 		pass_on(sig, info, context);
 	atomic_store(atomic_load_explicit(&slot->gone, memory_order_relaxed), true);
 	errno = saved;
@@ -105,12 +110,15 @@ static bool is_ours(const struct sigaction *action)
 
 static bool is_nobodys(const struct sigaction *action)
 {
-	return !(action->sa_flags & SA_SIGINFO) && (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
+	return !(action->sa_flags & SA_SIGINFO) &&
+	       (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
 }
 
 static int install(void)
 {
-	struct sigaction ours = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART }, now;
+	struct sigaction ours = { .sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART },
+			 now;
 
 	if (sigaction(SIGBUS, NULL, &now))
 		return fail(-errno, "pci: SIGBUS: %s", strerror(errno));

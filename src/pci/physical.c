@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Physical addresses of this process's pages; see physical.h. Nothing protects the machine from a wrong one. */
+/* Physical addresses of this process's pages; see physical.h. Nothing protects the machine from a wrong one.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static int read_entries(int fd, uintptr_t va, size_t page, size_t count, uint64_
 	size_t done = 0, want = count * sizeof(*entries);
 
 	while (done < want) {
-		ssize_t n = pread(fd, (char *)entries + done, want - done, (off_t)(va / page * sizeof(*entries) + done));
+		ssize_t n = pread(fd, (char *)entries + done, want - done,
+			(off_t)(va / page * sizeof(*entries) + done));
 
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
@@ -58,7 +60,9 @@ static int physical(struct mem_mapper *m, const void *va, size_t len, uint64_t *
 				return fail(-EFAULT, "pci: %s: the page at %p is not in memory", m->name,
 					(void *)((uintptr_t)va + done));
 			if (!(entry & PAGEMAP_PFN))
-				return fail(-EPERM, "pci: %s: the kernel does not tell physical addresses; run it as root", m->name);
+				return fail(-EPERM,
+					"pci: %s: the kernel does not tell physical addresses; run it as root",
+					m->name);
 			addrs[done / MEM_PAGE] = (entry & PAGEMAP_PFN) * page + ((uintptr_t)va + done) % page;
 		}
 	}
@@ -73,7 +77,8 @@ int pci_physical_init(struct pci_space *space)
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return fail(-errno, "pci: %s: /proc/self/pagemap: %s; run it as root", space->mapper.name, strerror(errno));
+		return fail(-errno, "pci: %s: /proc/self/pagemap: %s; run it as root", space->mapper.name,
+			strerror(errno));
 	space->physical_fd = fd;
 	space->mapper.ops = &physical_ops;
 	space->mapper.page_sizes = MEM_PAGE;

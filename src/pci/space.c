@@ -55,8 +55,8 @@ int pci_space_map_failed(const struct pci_space *space, const void *va, size_t l
 			return fail(-EPERM,
 				"pci: %s: cannot map %zu bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows %llu "
 				"KiB and %llu KiB are needed: run `ulimit -l %llu`, or `sudo nvio setup bind ... --user $USER`",
-				name, len, (unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need >> 10,
-				(unsigned long long)(need + 1023) >> 10);
+				name, len, (unsigned long long)limit.rlim_cur >> 10,
+				(unsigned long long)need >> 10, (unsigned long long)(need + 1023) >> 10);
 		return fail(-ENOMEM,
 			"pci: %s: cannot map %zu bytes: no memory, or more locked by this user in all than RLIMIT_MEMLOCK "
 			"allows; raise it (ulimit -l)",
@@ -67,12 +67,14 @@ int pci_space_map_failed(const struct pci_space *space, const void *va, size_t l
 			"and larger areas, or load vfio_iommu_type1 with a larger dma_entry_limit",
 			name, len, space->avail);
 	case EFAULT:
-		return fail(-EFAULT, "pci: %s: cannot map %zu bytes at %p: not all of it is memory that can be written", name, len,
-			va);
+		return fail(-EFAULT,
+			"pci: %s: cannot map %zu bytes at %p: not all of it is memory that can be written",
+			name, len, va);
 	case EINVAL:
-		return fail(-EINVAL, "pci: %s: cannot map %zu bytes at device address 0x%llx: outside of what the IOMMU translates",
+		return fail(-EINVAL,
+			"pci: %s: cannot map %zu bytes at device address 0x%llx: outside of what the IOMMU translates",
 			name, len, (unsigned long long)iova);
 	}
-	return fail(-err, "pci: %s: cannot map %zu bytes at device address 0x%llx: %s", name, len, (unsigned long long)iova,
-		strerror(err));
+	return fail(-err, "pci: %s: cannot map %zu bytes at device address 0x%llx: %s", name, len,
+		(unsigned long long)iova, strerror(err));
 }

@@ -247,7 +247,8 @@ static int take(struct nvio_env *env, struct synth *s, struct pci_dev **dev)
 		return fail(-ENOMEM, "pci: %s: no memory for the function", s->bdf);
 	d->s = s;
 	d->dev = (struct pci_dev){ .way = &synth_way, .env = env, .vectors = s->vectors, .gone_fd = -1 };
-	d->dev.info = (struct nvio_pci_info){ .size = sizeof(d->dev.info), .iommu_group = -1, .numa_node = -1 };
+	d->dev.info =
+		(struct nvio_pci_info){ .size = sizeof(d->dev.info), .iommu_group = -1, .numa_node = -1 };
 	memcpy(d->dev.info.bdf, s->bdf, sizeof(s->bdf));
 	d->dev.info.class_code = config_get(s, PCI_CFG_CLASS, 2) | config_get(s, PCI_CFG_CLASS + 2, 1) << 16;
 	rc = s->mapper ? mem_mapper_add(env, s->mapper) : 0;
@@ -263,6 +264,11 @@ static int take(struct nvio_env *env, struct synth *s, struct pci_dev **dev)
 	return 0;
 }
 
+static bool same_bdf(const struct pci_bdf *a, const struct pci_bdf *b)
+{
+	return a->domain == b->domain && a->bus == b->bus && a->dev == b->dev && a->fn == b->fn;
+}
+
 int synth_open(struct nvio_env *env, const char *text, struct pci_dev **dev)
 {
 	struct pci_bdf want, have;
@@ -273,7 +279,7 @@ int synth_open(struct nvio_env *env, const char *text, struct pci_dev **dev)
 		struct synth *s = list_entry(pos, struct synth, link);
 		int rc;
 
-		if (pci_bdf_parse(s->bdf, &have) || memcmp(&want, &have, sizeof(want)) != 0)
+		if (pci_bdf_parse(s->bdf, &have) || !same_bdf(&want, &have))
 			continue;
 		pthread_mutex_lock(&s->lock);
 		rc = take(env, s, dev);

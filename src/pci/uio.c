@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The last resort: uio_pci_generic keeps other drivers away, sysfs gives the BARs and configuration space, and device addresses are
- * physical ones. Nothing stands between a wrong address and the machine's memory, so it has to be asked for (unsafe_no_iommu). There
- * are no vectors: it has to be polled. A lock on the device file, which UIO would let anybody open, keeps a second process out.
+ * The last resort: uio_pci_generic keeps other drivers away, sysfs gives the BARs and configuration space,
+ * and device addresses are physical ones. Nothing stands between a wrong address and the machine's memory, so
+ * it has to be asked for (unsafe_no_iommu). There are no vectors: it has to be polled. UIO would let anybody
+ * in, and turns bus mastering off whenever one of them leaves; so a lock on the function's configuration
+ * space, taken before its device file is opened, keeps a second process out.
  */
 #include <endian.h>
 #include <errno.h>
@@ -21,8 +23,8 @@
 
 struct uio_dev {
 	struct pci_dev dev;
-	int fd;     /* /dev/uioN, locked; closing it turns bus mastering off */
-	int config; /* sysfs */
+	int fd;	    /* /dev/uioN */
+	int config; /* sysfs, locked */
 	struct pci_space *space;
 };
 
@@ -37,7 +39,8 @@ static int config_failed(struct pci_dev *dev, uint32_t offset, ssize_t n)
 {
 	int err = n < 0 ? errno : EIO;
 
-	return fail(err == ENODEV ? -ENODEV : -EIO, "pci: %s: configuration space at 0x%x: %s", dev->info.bdf, offset, strerror(err));
+	return fail(err == ENODEV ? -ENODEV : -EIO, "pci: %s: configuration space at 0x%x: %s", dev->info.bdf,
+		offset, strerror(err));
 }
 
 static int uio_config_read(struct pci_dev *dev, uint32_t offset, uint32_t width, uint32_t *value)
@@ -81,8 +84,9 @@ static int uio_map_bar(struct pci_dev *dev, unsigned int index, void **base, siz
 	}
 	at = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (at == MAP_FAILED)
-		rc = fail(-EOPNOTSUPP, "pci: %s: BAR %u cannot be mapped: %s; it is of I/O ports, or the kernel is locked down", dev->info.bdf,
-			index, strerror(errno));
+		rc = fail(-EOPNOTSUPP,
+			"pci: %s: BAR %u cannot be mapped: %s; it is of I/O ports, or the kernel is locked down",
+			dev->info.bdf, index, strerror(errno));
 	close(fd);
 	if (rc)
 		return rc;
@@ -118,9 +122,10 @@ static void uio_close(struct pci_dev *dev)
 {
 	struct uio_dev *u = uio_of(dev);
 
-	close(u->config);
-	flock(u->fd, LOCK_UN);
 	close(u->fd);
+	/* Closing alone would not do: a forked child may still have it open. */
+	flock(u->config, LOCK_UN);
+	close(u->config);
 	pci_space_put(dev->env, u->space);
 	alloc_free(u);
 }
@@ -138,37 +143,42 @@ static const struct pci_way uio_way = {
 
 /* ---- Taking ---- */
 
-/* The device file, locked. */
 static int open_device(struct uio_dev *u)
 {
 	const struct nvio_pci_info *info = &u->dev.info;
 	const char *root = u->dev.env->opts.pci_root;
 	struct sysfs_path path;
 	char name[32];
-	int rc;
 
 	if (sysfs_of(&path, root, info->bdf, "uio") || sysfs_child(&path, "uio", name, sizeof(name)) ||
 		sysfs_path(&path, root, "dev/%s", name))
-		return fail(-EOPNOTSUPP, "pci: %s: uio_pci_generic has it, and gives it no device file; look into `dmesg`", info->bdf);
+		return fail(-EOPNOTSUPP,
+			"pci: %s: uio_pci_generic has it, and gives it no device file; look into `dmesg`",
+			info->bdf);
 	u->fd = open(path.text, O_RDWR | O_CLOEXEC);
-	if (u->fd < 0)
-		return pci_cannot_open(info, path.text, errno);
-	if (!flock(u->fd, LOCK_EX | LOCK_NB))
-		return 0;
-	rc = errno;
-	close(u->fd);
-	return rc == EWOULDBLOCK ? pci_busy(info, path.text)
-				 : fail(-rc, "pci: %s: cannot lock %s: %s", info->bdf, path.text, strerror(rc));
+	return u->fd < 0 ? pci_cannot_open(info, path.text, errno) : 0;
 }
 
+/* Configuration space, and with it the function, for this process alone. */
 static int open_config(struct uio_dev *u)
 {
+	const struct nvio_pci_info *info = &u->dev.info;
 	struct sysfs_path path;
+	int err;
 
-	if (sysfs_of(&path, u->dev.env->opts.pci_root, u->dev.info.bdf, "config"))
-		return fail(-ENAMETOOLONG, "pci: %s: the path of pci_root is too long", u->dev.info.bdf);
+	if (sysfs_of(&path, u->dev.env->opts.pci_root, info->bdf, "config"))
+		return fail(-ENAMETOOLONG, "pci: %s: the path of pci_root is too long", info->bdf);
 	u->config = open(path.text, O_RDWR | O_CLOEXEC);
-	return u->config < 0 ? pci_cannot_open(&u->dev.info, path.text, errno) : 0;
+	if (u->config < 0)
+		return pci_cannot_open(info, path.text, errno);
+	if (!flock(u->config, LOCK_EX | LOCK_NB))
+		return 0;
+	err = errno;
+	/* Ours is no holder. */
+	close(u->config);
+	return err == EWOULDBLOCK
+		       ? pci_busy(info, path.text)
+		       : fail(-err, "pci: %s: cannot lock %s: %s", info->bdf, path.text, strerror(err));
 }
 
 /* The one space of physical addresses that all such functions of the environment share. */
@@ -219,21 +229,21 @@ int uio_open(struct nvio_env *env, const struct nvio_pci_info *info, struct pci_
 	if (!u)
 		return fail(-ENOMEM, "pci: %s: no memory for the function", info->bdf);
 	u->dev = (struct pci_dev){ .way = &uio_way, .env = env, .info = *info, .gone_fd = -1 };
-	rc = open_device(u);
-	if (rc)
-		goto out_free;
 	rc = open_config(u);
 	if (rc)
-		goto out_fd;
-	rc = get_space(u);
+		goto out_free;
+	rc = open_device(u);
 	if (rc)
 		goto out_config;
+	rc = get_space(u);
+	if (rc)
+		goto out_fd;
 	*dev = &u->dev;
 	return 0;
-out_config:
-	close(u->config);
 out_fd:
 	close(u->fd);
+out_config:
+	close(u->config);
 out_free:
 	alloc_free(u);
 	return rc;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * VFIO by character devices: /dev/vfio/devices/vfioN for one function, and an IOAS of /dev/iommu for an address space. A device can be bound
- * once, which is what keeps a second process out. Functions of one environment share an IOAS where that does not change for it.
+ * VFIO by character devices: /dev/vfio/devices/vfioN for one function, and an IOAS of /dev/iommu for an
+ * address space. A device can be bound once, which is what keeps a second process out. Functions of one
+ * environment share an IOAS where that does not change for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,9 @@ static int iommufd_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova
 static void iommufd_unmap(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 {
 	struct pci_space *space = container_of(m, struct pci_space, mapper);
-	struct iommufd_ioas_unmap unmap = { .size = sizeof(unmap), .ioas_id = space->id, .iova = iova, .length = len };
+	struct iommufd_ioas_unmap unmap = {
+		.size = sizeof(unmap), .ioas_id = space->id, .iova = iova, .length = len
+	};
 
 	invariant(!ioctl(space->fd, IOMMUFD_IOAS_UNMAP, &unmap)); /* see type1_unmap() */
 	space->mapped -= len;
@@ -50,7 +53,8 @@ static const struct mem_mapper_ops iommufd_ops = { .map = iommufd_map, .unmap = 
 /* ---- Address spaces ---- */
 
 /* What can be mapped in the IOAS, with all that is attached to it. 0 or -errno. */
-static int ask_ranges(const struct pci_space *space, struct mem_range *ranges, uint32_t *count, uint64_t *alignment)
+static int ask_ranges(
+	const struct pci_space *space, struct mem_range *ranges, uint32_t *count, uint64_t *alignment)
 {
 	struct iommufd_iova_ranges ask = {
 		.size = sizeof(ask), .ioas_id = space->id, .num = *count, .ranges = (uintptr_t)ranges
@@ -115,7 +119,8 @@ static int describe(struct pci_space *space, const char *bdf)
 	space->mapper.pins = true;
 	rc = ask_ranges(space, ranges, &count, &space->mapper.page_sizes);
 	if (rc || !pci_space_set_ranges(space, ranges, count))
-		return fail(rc ? rc : -EOPNOTSUPP, "pci: %s: iommufd does not tell which addresses it translates: %s", bdf,
+		return fail(rc ? rc : -EOPNOTSUPP,
+			"pci: %s: iommufd does not tell which addresses it translates: %s", bdf,
 			strerror(rc ? -rc : EOPNOTSUPP));
 	return 0;
 }
@@ -219,7 +224,8 @@ static int bind_device(struct vfio_dev *v, const char *path, int iommufd)
 	close(v->fd);
 	if (err == EBUSY || (err == EINVAL && pci_find_holder(path, &holder)))
 		return pci_busy(&v->dev.info, path);
-	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", v->dev.info.bdf, strerror(err));
+	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", v->dev.info.bdf,
+		strerror(err));
 }
 
 static int take(struct vfio_dev *v, const char *path, int iommufd)

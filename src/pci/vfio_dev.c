@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A function through its VFIO descriptor: regions, interrupts and reset (Linux, Documentation/driver-api/vfio.rst). */
+/* A function through its VFIO descriptor: regions, interrupts and reset (Linux,
+ * Documentation/driver-api/vfio.rst). */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -37,7 +38,8 @@ static int config_failed(struct vfio_dev *v, uint32_t offset, ssize_t n)
 {
 	int err = n < 0 ? errno : EIO;
 
-	return fail(err == ENODEV ? -ENODEV : -EIO, "pci: %s: configuration space at 0x%x: %s", v->dev.info.bdf, offset, strerror(err));
+	return fail(err == ENODEV ? -ENODEV : -EIO, "pci: %s: configuration space at 0x%x: %s",
+		v->dev.info.bdf, offset, strerror(err));
 }
 
 int vfio_config_read(struct pci_dev *dev, uint32_t offset, uint32_t width, uint32_t *value)
@@ -61,7 +63,8 @@ int vfio_config_write(struct pci_dev *dev, uint32_t offset, uint32_t width, uint
 	return n == (ssize_t)width ? 0 : config_failed(v, offset, n);
 }
 
-/* The pieces of a BAR that can be mapped: all of it, or what kernels leave that keep the MSI-X table to themselves. */
+/* The pieces of a BAR that can be mapped: all of it, or what kernels leave that keep the MSI-X table to
+ * themselves. */
 static uint32_t map_areas(
 	const struct vfio_region_info *info, struct vfio_region_sparse_mmap_area areas[AREAS_MAX])
 {
@@ -102,7 +105,8 @@ int vfio_map_bar(struct pci_dev *dev, unsigned int index, void **base, size_t *l
 	if (!u.info.size)
 		return fail(-ENODEV, "pci: %s: there is no BAR %u", dev->info.bdf, index);
 	if (!(u.info.flags & VFIO_REGION_INFO_FLAG_MMAP))
-		return fail(-EOPNOTSUPP, "pci: %s: BAR %u cannot be mapped: it is of I/O ports, or shares its page with others",
+		return fail(-EOPNOTSUPP,
+			"pci: %s: BAR %u cannot be mapped: it is of I/O ports, or shares its page with others",
 			dev->info.bdf, index);
 	at = mmap(NULL, u.info.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
@@ -111,7 +115,8 @@ int vfio_map_bar(struct pci_dev *dev, unsigned int index, void **base, size_t *l
 	count = map_areas(&u.info, areas);
 	for (uint32_t i = 0; i < count; i++) {
 		if (areas[i].offset + areas[i].size <= u.info.size &&
-			mmap(at + areas[i].offset, areas[i].size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->fd,
+			mmap(at + areas[i].offset, areas[i].size, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_FIXED, v->fd,
 				(off_t)(u.info.offset + areas[i].offset)) != MAP_FAILED)
 			continue;
 		rc = fail(-errno, "pci: %s: BAR %u: cannot map: %s", dev->info.bdf, index, strerror(errno));
@@ -137,7 +142,8 @@ int vfio_reset(struct pci_dev *dev)
 		return fail(-EOPNOTSUPP, "pci: %s: the function has no reset of its own", dev->info.bdf);
 	for (int i = 0; ioctl(v->fd, VFIO_DEVICE_RESET); i++) {
 		if (errno != EAGAIN || i == RESET_TRIES)
-			return fail(errno == ENODEV ? -ENODEV : -EIO, "pci: %s: reset: %s", dev->info.bdf, strerror(errno));
+			return fail(errno == ENODEV ? -ENODEV : -EIO, "pci: %s: reset: %s", dev->info.bdf,
+				strerror(errno));
 		usleep(10000);
 	}
 	return 0;
@@ -155,7 +161,8 @@ static uint32_t irq_count(struct vfio_dev *v, uint32_t index, bool *grows)
 	return MIN(info.count, VECTORS_MAX);
 }
 
-/* `count` eventfds from vector `start` on. Count 0: the interrupt as a whole is off. Returns what the ioctl does. */
+/* `count` eventfds from vector `start` on. Count 0: the interrupt as a whole is off. Returns what the ioctl
+ * does. */
 static int set_irqs(struct vfio_dev *v, uint32_t index, uint32_t start, uint32_t count, const int32_t *fds)
 {
 	size_t size = sizeof(struct vfio_irq_set) + count * sizeof(*fds);
@@ -167,7 +174,8 @@ static int set_irqs(struct vfio_dev *v, uint32_t index, uint32_t start, uint32_t
 		return -1;
 	}
 	set->argsz = (uint32_t)size;
-	set->flags = VFIO_IRQ_SET_ACTION_TRIGGER | (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
+	set->flags =
+		VFIO_IRQ_SET_ACTION_TRIGGER | (count ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE);
 	set->index = index;
 	set->start = start;
 	set->count = count;
@@ -182,7 +190,8 @@ static int vectors_failed(struct vfio_dev *v, uint32_t want, int rc)
 {
 	/* More than 0: so many there would be. */
 	if (rc > 0 || errno == ENOSPC)
-		return fail(-ENOSPC, "pci: %s: %u interrupt vectors are wanted, and the system has %d left; use fewer queues, or poll",
+		return fail(-ENOSPC,
+			"pci: %s: %u interrupt vectors are wanted, and the system has %d left; use fewer queues, or poll",
 			v->dev.info.bdf, want, rc > 0 ? rc : 0);
 	return fail(-errno, "pci: %s: %u interrupt vectors: %s", v->dev.info.bdf, want, strerror(errno));
 }
@@ -190,7 +199,8 @@ static int vectors_failed(struct vfio_dev *v, uint32_t want, int rc)
 /* Sets up vectors so that `vector` is among them. */
 static int enable(struct vfio_dev *v, uint32_t vector)
 {
-	uint32_t old = v->irq_enabled, want = MIN(v->dev.vectors, MAX(vector + 1, MAX(VECTORS_FIRST, 2 * old)));
+	uint32_t old = v->irq_enabled,
+		 want = MIN(v->dev.vectors, MAX(vector + 1, MAX(VECTORS_FIRST, 2 * old)));
 	int rc;
 
 	if (old)
@@ -255,7 +265,8 @@ static int listen_for_the_end(struct vfio_dev *v)
 		if (irq_count(v, ends[i], &grows) == 0 || !set_irqs(v, ends[i], 0, 1, &fd))
 			continue;
 		close(fd);
-		return fail(-errno, "pci: %s: vfio: cannot be told when it goes: %s", v->dev.info.bdf, strerror(errno));
+		return fail(-errno, "pci: %s: vfio: cannot be told when it goes: %s", v->dev.info.bdf,
+			strerror(errno));
 	}
 	v->dev.gone_fd = fd;
 	return 0;
@@ -279,8 +290,9 @@ static int init_interrupts(struct vfio_dev *v)
 }
 
 /*
- * Some vectors, that lead to nothing, from the beginning: a device may look whether MSI-X is on when a queue is made, and not again
- * when it has an interrupt to raise (QEMU's drive). Without them it can still be polled; who sets one later is told what is wrong.
+ * Some vectors, that lead to nothing, from the beginning: a device may look whether MSI-X is on when a queue
+ * is made, and not again when it has an interrupt to raise (QEMU's drive). Without them it can still be
+ * polled; who sets one later is told what is wrong.
  */
 static void enable_some(struct vfio_dev *v)
 {

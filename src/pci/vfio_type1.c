@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * VFIO by groups: /dev/vfio/N for the functions that the IOMMU cannot tell apart, and a container, /dev/vfio/vfio, for an address space.
- * A group can be opened once, which is what keeps a second process out. Groups of one environment share a container where the
- * kernel lets them, so that memory is mapped, and counted against the limit, only once.
+ * VFIO by groups: /dev/vfio/N for the functions that the IOMMU cannot tell apart, and a container,
+ * /dev/vfio/vfio, for an address space. A group can be opened once, which is what keeps a second process out.
+ * Groups of one environment share a container where the kernel lets them, so that memory is mapped, and
+ * counted against the limit, only once.
  *
- * Groups of the no-IOMMU mode come the same way; there the address space is that of physical memory (physical.c).
+ * Groups of the no-IOMMU mode come the same way; there the address space is that of physical memory
+ * (physical.c).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,7 +24,7 @@
 
 struct vfio_group {
 	struct list link; /* pci->groups */
-	char path[64];    /* info->vfio_path */
+	char path[64];	  /* info->vfio_path */
 	int fd;
 	uint32_t refs; /* functions of it that this environment has */
 	struct pci_space *space;
@@ -51,9 +53,17 @@ static void type1_unmap(struct mem_mapper *m, void *va, size_t len, uint64_t iov
 {
 	struct pci_space *space = container_of(m, struct pci_space, mapper);
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = len };
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 
-	/* It cannot fail for what is mapped just so; if it did, a device could write to memory that is someone else's soon. */
-	invariant(!ioctl(space->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) && unmap.size == len);
+	/*
+	 * It cannot fail for what is mapped just so; if it did, a device could write to memory that is
+	 * someone else's soon. But when the last group was pulled out, the container lost its IOMMU, and all
+	 * mappings with it.
+	 */
+	if (ioctl(space->fd, VFIO_IOMMU_UNMAP_DMA, &unmap))
+		invariant(ioctl(space->fd, VFIO_IOMMU_GET_INFO, &info));
+	else
+		invariant(unmap.size == len);
 	space->mapped -= len;
 }
 
@@ -80,11 +90,13 @@ static void read_caps(const struct vfio_iommu_type1_info *info, size_t size, str
 		if (cap->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) {
 			const struct vfio_iommu_type1_info_cap_iova_range *r = (const void *)cap;
 
-			for (uint32_t i = 0; i < r->nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges); i++)
+			for (uint32_t i = 0; i < r->nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges);
+				i++)
 				iommu->ranges[iommu->num_ranges++] =
 					(struct mem_range){ r->iova_ranges[i].start, r->iova_ranges[i].end };
 		} else if (cap->id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL) {
-			iommu->avail = ((const struct vfio_iommu_type1_info_dma_avail *)(const void *)cap)->avail;
+			iommu->avail =
+				((const struct vfio_iommu_type1_info_dma_avail *)(const void *)cap)->avail;
 		}
 		next = cap->next;
 	}
@@ -103,7 +115,8 @@ static int ask_iommu(int container, struct iommu *iommu)
 		return -errno;
 	iommu->page_sizes = u.info.flags & VFIO_IOMMU_INFO_PGSIZES ? u.info.iova_pgsizes : MEM_PAGE;
 	read_caps(&u.info, sizeof(u), iommu);
-	/* Before Linux 5.4 it does not tell. 39 bits are the least that IOMMUs have, and the interrupts' window is in all of x86's. */
+	/* Before Linux 5.4 it does not tell. 39 bits are the least that IOMMUs have, and the interrupts'
+	 * window is in all of x86's. */
 	if (!iommu->num_ranges) {
 		iommu->ranges[0] = (struct mem_range){ 0, 0xfedfffff };
 		iommu->ranges[1] = (struct mem_range){ 0xfef00000, (1ull << 39) - 1 };
@@ -119,8 +132,8 @@ static int cannot_set_iommu(const struct nvio_pci_info *info, int err)
 			"pci: %s: vfio: the platform does not isolate interrupts; enable interrupt remapping in the firmware, or, if "
 			"everything that uses this machine is trusted, `sudo modprobe vfio_iommu_type1 allow_unsafe_interrupts=1`",
 			info->bdf);
-	return fail(-err, "pci: %s: vfio: the group cannot be put behind the IOMMU: %s; look into `dmesg`", info->bdf,
-		strerror(err));
+	return fail(-err, "pci: %s: vfio: the group cannot be put behind the IOMMU: %s; look into `dmesg`",
+		info->bdf, strerror(err));
 }
 
 static int open_container(struct nvio_env *env, const struct nvio_pci_info *info, int type, int *out)
@@ -134,9 +147,11 @@ static int open_container(struct nvio_env *env, const struct nvio_pci_info *info
 	if (fd < 0)
 		return pci_cannot_open(info, path.text, errno);
 	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
-		rc = fail(-EOPNOTSUPP, "pci: %s: %s is not VFIO as this release knows it", info->bdf, path.text);
+		rc = fail(-EOPNOTSUPP, "pci: %s: %s is not VFIO as this release knows it", info->bdf,
+			path.text);
 	else if (ioctl(fd, VFIO_CHECK_EXTENSION, type) <= 0)
-		rc = fail(-EOPNOTSUPP, "pci: %s: vfio: no support for this IOMMU; run `sudo modprobe vfio_iommu_type1`",
+		rc = fail(-EOPNOTSUPP,
+			"pci: %s: vfio: no support for this IOMMU; run `sudo modprobe vfio_iommu_type1`",
 			info->bdf);
 	if (rc) {
 		close(fd);
@@ -157,7 +172,8 @@ static int describe(struct pci_space *space, const struct nvio_pci_info *info, b
 		return pci_physical_init(space);
 	rc = ask_iommu(space->fd, &iommu);
 	if (rc)
-		return fail(rc, "pci: %s: vfio: the IOMMU does not tell what it can: %s", info->bdf, strerror(-rc));
+		return fail(rc, "pci: %s: vfio: the IOMMU does not tell what it can: %s", info->bdf,
+			strerror(-rc));
 	space->mapper.ops = &type1_ops;
 	space->mapper.page_sizes = iommu.page_sizes;
 	space->mapper.pins = true;
@@ -167,7 +183,8 @@ static int describe(struct pci_space *space, const struct nvio_pci_info *info, b
 	return 0;
 }
 
-static int new_space(struct nvio_env *env, const struct nvio_pci_info *info, struct vfio_group *group, bool physical)
+static int new_space(
+	struct nvio_env *env, const struct nvio_pci_info *info, struct vfio_group *group, bool physical)
 {
 	int type = physical ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
 	struct pci_space *space = alloc_zeroed(sizeof(*space));
@@ -216,8 +233,9 @@ static bool join_space(struct nvio_env *env, struct vfio_group *group)
 
 		if (space->mapper.ops != &type1_ops || ioctl(group->fd, VFIO_GROUP_SET_CONTAINER, &space->fd))
 			continue;
-		if (!ask_iommu(space->fd, &iommu) && (iommu.page_sizes & -iommu.page_sizes) ==
-							     (space->mapper.page_sizes & -space->mapper.page_sizes) &&
+		if (!ask_iommu(space->fd, &iommu) &&
+			(iommu.page_sizes & -iommu.page_sizes) ==
+				(space->mapper.page_sizes & -space->mapper.page_sizes) &&
 			pci_space_same_ranges(space, iommu.ranges, iommu.num_ranges)) {
 			space->refs++;
 			group->space = space;
@@ -236,7 +254,8 @@ static int not_viable(struct nvio_env *env, const struct nvio_pci_info *info)
 	struct sysfs_path path;
 	struct nvio_pci_info other = { 0 };
 	struct pci_bdf bdf;
-	DIR *dir = sysfs_of(&path, env->opts.pci_root, info->bdf, "iommu_group/devices") ? NULL : opendir(path.text);
+	DIR *dir = sysfs_of(&path, env->opts.pci_root, info->bdf, "iommu_group/devices") ? NULL
+											 : opendir(path.text);
 	bool found = false;
 
 	for (struct dirent *e = dir ? readdir(dir) : NULL; e && !found; e = readdir(dir))
@@ -246,7 +265,8 @@ static int not_viable(struct nvio_env *env, const struct nvio_pci_info *info)
 	if (dir)
 		closedir(dir);
 	if (!found)
-		return fail(-EBUSY, "pci: %s: another function of its IOMMU group %d is in use by the kernel; `ls %s` shows them",
+		return fail(-EBUSY,
+			"pci: %s: another function of its IOMMU group %d is in use by the kernel; `ls %s` shows them",
 			info->bdf, info->iommu_group, path.text);
 	return fail(-EBUSY,
 		"pci: %s: %s is in the same IOMMU group %d, and the kernel's driver %s has it; run `sudo nvio setup unbind %s` if it can be "
@@ -254,7 +274,8 @@ static int not_viable(struct nvio_env *env, const struct nvio_pci_info *info)
 		info->bdf, other.bdf, info->iommu_group, other.driver, other.bdf);
 }
 
-static int open_group(struct nvio_env *env, const struct nvio_pci_info *info, bool physical, struct vfio_group **out)
+static int open_group(
+	struct nvio_env *env, const struct nvio_pci_info *info, bool physical, struct vfio_group **out)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
 	struct vfio_group *group = alloc_zeroed(sizeof(*group));
@@ -288,7 +309,8 @@ out_free:
 	return rc;
 }
 
-static int get_group(struct nvio_env *env, const struct nvio_pci_info *info, bool physical, struct vfio_group **out)
+static int get_group(
+	struct nvio_env *env, const struct nvio_pci_info *info, bool physical, struct vfio_group **out)
 {
 	int rc;
 
@@ -358,7 +380,8 @@ int vfio_type1_open(struct nvio_env *env, const struct nvio_pci_info *info, stru
 	v->fd = ioctl(v->group->fd, VFIO_GROUP_GET_DEVICE_FD, info->bdf);
 	if (v->fd < 0) {
 		rc = errno == EBUSY ? pci_busy(info, info->vfio_path)
-				    : fail(-errno, "pci: %s: vfio: the group does not give it: %s", info->bdf, strerror(errno));
+				    : fail(-errno, "pci: %s: vfio: the group does not give it: %s", info->bdf,
+					      strerror(errno));
 		goto out_group;
 	}
 	rc = vfio_dev_init(v);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A driver in a virtual machine that is no driver at all: takes a function through the room pci, step by step, and checks what each step
- * promises. Speaks just enough NVMe to have a device do DMA and raise an interrupt: an Identify on an admin queue made by hand.
+ * A driver in a virtual machine that is no driver at all: takes a function through the room pci, step by
+ * step, and checks what each step promises. Speaks just enough NVMe to have a device do DMA and raise an
+ * interrupt: an Identify on an admin queue made by hand.
  *
- *     pci_probe BDF WORD...     the words are tests, in order; see `steps` below
+ *     pci_probe BDF [unsafe] STEP...     the steps are tests, in order; see `steps` below, and "with
+ * OTHER-BDF"; unsafe: without an IOMMU
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,6 +32,7 @@
 #define REG_ACQ	 0x30
 
 static const char *bdf;
+static bool unsafe;
 static struct nvio_env *env;
 static struct pci_dev *dev;
 static volatile char *bar;
@@ -84,7 +87,7 @@ static uint64_t address(void *ptr)
 
 /* ---- Steps ---- */
 
-static void open_env(bool unsafe)
+static void open_env(struct nvio_env **e)
 {
 	struct nvio_env_opts opts;
 
@@ -93,7 +96,7 @@ static void open_env(bool unsafe)
 	opts.hugepages = unsafe ? NVIO_HUGEPAGES_2M : NVIO_HUGEPAGES_NO;
 	opts.mem_size_mb = unsafe ? 4 : 0;
 	opts.log_level = NVIO_LOG_INFO;
-	check(!nvio_env_open(&opts, &env), "environment");
+	check(!nvio_env_open(&opts, e), "environment");
 }
 
 static void step_open(void)
@@ -105,14 +108,15 @@ static void step_open(void)
 	check(pci_class(dev) == NVIO_PCI_CLASS_NVME, "class %06x", pci_class(dev));
 	check(!pci_config_read(dev, PCI_CFG_COMMAND, 2, &value), "config");
 	check((value & (PCI_CMD_MEMORY | PCI_CMD_BUS_MASTER)) == PCI_CMD_MEMORY, "command %x", value);
-	check(!pci_bar(dev, 0, &base, &bar_len) && !pci_bar(dev, 0, &again, &bar_len) && base == again, "BAR 0");
+	check(!pci_bar(dev, 0, &base, &bar_len) && !pci_bar(dev, 0, &again, &bar_len) && base == again,
+		"BAR 0");
 	check(pci_bar(dev, 5, &again, &bar_len) < 0, "BAR 5 is there");
 	check(!pci_bar(dev, 0, &base, &bar_len), "BAR 0");
 	bar = base;
 	check(get(REG_VS) >= 0x10000 && get(REG_VS) < 0x30000, "version %x", get(REG_VS));
 	check(!pci_is_gone(dev) && !pci_look(dev), "gone at once");
-	printf("pci_probe: %s: version %x, BAR of %zu bytes, %u vectors, gone fd %d\n", pci_bdf(dev), get(REG_VS), bar_len,
-		pci_vectors(dev), pci_gone_fd(dev));
+	printf("pci_probe: %s: version %x, BAR of %zu bytes, %u vectors, gone fd %d\n", pci_bdf(dev),
+		get(REG_VS), bar_len, pci_vectors(dev), pci_gone_fd(dev));
 }
 
 static void wait_ready(uint32_t want)
@@ -233,13 +237,15 @@ static void step_reset(void)
 	check(!pci_reset(dev), "reset");
 	check(!(get(REG_CSTS) & 1), "ready after a reset");
 	check(!(get(REG_CC) & 1), "CC.EN survived a reset");
-	check(!pci_config_read(dev, PCI_CFG_COMMAND, 2, &command) && !(command & PCI_CMD_BUS_MASTER), "command %x", command);
+	check(!pci_config_read(dev, PCI_CFG_COMMAND, 2, &command) && !(command & PCI_CMD_BUS_MASTER),
+		"command %x", command);
 	nvio_mem_free(env, sq);
 	nvio_mem_free(env, (void *)(uintptr_t)cq);
 	nvio_mem_free(env, data);
 }
 
-/* Memory that came after the function, and the caller's, reach the device, too; and none of it does after it went. */
+/* Memory that came after the function, and the caller's, reach the device, too; and none of it does after it
+ * went. */
 static void step_memory(void)
 {
 	void *big = nvio_mem_alloc(env, (size_t)8 << 20, 0), *own = aligned_alloc(4096, 64 << 10);
@@ -265,10 +271,10 @@ static int second_try(void)
 	struct pci_dev *d;
 	int rc;
 
-	if (nvio_env_open(NULL, &e))
-		return 1;
+	open_env(&e);
 	rc = pci_open(e, bdf, &d);
 	fprintf(stderr, "pci_probe: a second taker: %d: %s\n", rc, nvio_errmsg());
+	nvio_env_close(e);
 	return rc != -EBUSY;
 }
 
@@ -286,7 +292,7 @@ static void step_exclusive(void)
 		ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 		self[n > 0 ? n : 0] = '\0';
-		execl(self, self, bdf, "busy", (char *)NULL);
+		execl(self, self, bdf, unsafe ? "unsafe" : "busy", "busy", (char *)NULL);
 		_exit(3);
 	}
 	check(waitpid(pid, &status, 0) == pid && status == 0, "taken by two processes: %x", status);
@@ -331,6 +337,23 @@ static void step_removal(void)
 	printf("pci_probe: gone; its version now reads as %x\n", get(REG_VS));
 }
 
+/* Takes another function, too, and gives it back: what the first one does afterwards shows that it was not
+ * disturbed. */
+static void with_another(const char *other)
+{
+	struct pci_dev *first = dev, *second;
+	volatile void *base;
+	size_t len;
+
+	check(!pci_open(env, other, &second), "cannot take %s", other);
+	check(!pci_bar(second, 0, &base, &len) && base != bar, "BAR 0 of %s", other);
+	check(*(volatile uint32_t *)((volatile char *)base + REG_VS) == get(REG_VS), "version of %s", other);
+	submit_identify();
+	reap_identify();
+	pci_close(second);
+	check(!pci_look(first), "gone with %s", other);
+}
+
 static void step_close(void)
 {
 	pci_close(dev);
@@ -365,17 +388,20 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	bool unsafe = argc > 2 && strcmp(argv[2], "unsafe") == 0;
-
 	if (argc < 3) {
 		fprintf(stderr, "usage: pci_probe BDF [unsafe] STEP...\n");
 		return 2;
 	}
 	bdf = argv[1];
-	open_env(unsafe);
+	unsafe = strcmp(argv[2], "unsafe") == 0;
+	open_env(&env);
 	for (int i = unsafe ? 3 : 2; i < argc; i++) {
 		size_t s;
 
+		if (strncmp(argv[i], "with ", 5) == 0) {
+			with_another(argv[i] + 5);
+			continue;
+		}
 		for (s = 0; s < ARRAY_SIZE(steps) && strcmp(steps[s].name, argv[i]) != 0; s++)
 			continue;
 		check(s < ARRAY_SIZE(steps), "no step %s", argv[i]);
