@@ -73,6 +73,7 @@ struct cli_cmd {
 	const char *what;           /* one line for the overview */
 	const char *more;           /* behind the options in the help; may be NULL */
 	enum cli_devices devices;
+	const char *args;           /* what stands behind the name, where that is no DEVICE: words, addresses. No controller is opened */
 	bool decodes;               /* -v and -H explain the bits; elsewhere -v tells the steps */
 	const struct cli_opt *opts; /* its own; the common ones come by themselves */
 	int (*run)(void);
@@ -110,7 +111,7 @@ int cli_opts_number(const char *text, bool suffix, uint64_t *value); /* 0, -EINV
 extern const struct cli_cmd *const cli_cmds[];
 extern const struct cli_cmd cli_list, cli_id_ctrlr, cli_id_ns, cli_list_ns, cli_smart_log, cli_error_log,
 	cli_get_feature, cli_read, cli_write, cli_compare, cli_flush, cli_dsm, cli_write_zeroes,
-	cli_admin_passthru, cli_perf, cli_version;
+	cli_admin_passthru, cli_perf, cli_setup, cli_doctor, cli_version;
 
 /* Messages on standard error: "nvio: SUBCOMMAND: ...". say.c */
 int cli_fail(const char *fmt, ...) NVIO_PRINTF(1, 2);  /* CLI_FAILED */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is there: list, id-ctrl, id-ns, list-ns. JSON keys are those of nvme-cli 2. */
+/* What a controller and its namespaces are: id-ctrl, id-ns, list-ns. JSON keys are those of nvme-cli 2. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -322,110 +322,6 @@ static int run_list_ns(void)
 	return status;
 }
 
-static const char *const list_columns[] = { "Device", "Serial", "Model", "Namespace", "Size", "Block size",
-	"Firmware" };
-static const char list_row[] = "%-28s %-20s %-24s %-9s %-12s %-10s %s\n";
-
-static void list_print(const char *text, const struct nvio_id_ctrlr *id, struct nvio_ns *ns)
-{
-	char sn[21], mn[41], fr[9], nsid[16], size[32], block[16];
-
-	cli_text(sn, id->sn, sizeof(id->sn));
-	cli_text(mn, id->mn, sizeof(id->mn));
-	cli_text(fr, id->fr, sizeof(id->fr));
-	snprintf(nsid, sizeof(nsid), "%" PRIu32, nvio_ns_id(ns));
-	cli_bytes(size, sizeof(size), (double)nvio_ns_size_bytes(ns));
-	snprintf(block, sizeof(block), "%" PRIu32, nvio_ns_block_size(ns));
-	printf(list_row, text, sn, mn, nsid, size, block, fr);
-}
-
-static json_t *list_json(const char *text, const struct nvio_id_ctrlr *id, struct nvio_ns *ns)
-{
-	const struct nvio_id_ns *id_ns = nvio_ns_identify(ns);
-	json_t *one = cli_json_object();
-	char field[41];
-
-	cli_json_set(one, "NameSpace", json_integer(nvio_ns_id(ns)));
-	cli_json_set(one, "DevicePath", cli_json_text(text));
-	cli_text(field, id->fr, sizeof(id->fr));
-	cli_json_set(one, "Firmware", cli_json_text(field));
-	cli_text(field, id->mn, sizeof(id->mn));
-	cli_json_set(one, "ModelNumber", cli_json_text(field));
-	cli_text(field, id->sn, sizeof(id->sn));
-	cli_json_set(one, "SerialNumber", cli_json_text(field));
-	cli_json_set(one, "UsedBytes",
-		cli_json_u64(id_ns ? nvio_get_le64(id_ns->nuse) * nvio_ns_block_size(ns) : 0));
-	cli_json_set(one, "MaximumLBA", cli_json_u64(nvio_ns_num_blocks(ns)));
-	cli_json_set(one, "PhysicalSize", cli_json_u64(nvio_ns_size_bytes(ns)));
-	cli_json_set(one, "SectorSize", json_integer(nvio_ns_block_size(ns)));
-	return one;
-}
-
-/* With the first device that answers, so that none stands over failures alone. */
-static void list_head(void)
-{
-	static bool shown;
-
-	if (!shown)
-		printf(list_row, list_columns[0], list_columns[1], list_columns[2], list_columns[3],
-			list_columns[4], list_columns[5], list_columns[6]);
-	shown = true;
-}
-
-/* Each device on its own: one that cannot be opened is told and does not hide the others. */
-static int list_device(const char *text, json_t *list)
-{
-	struct nvio_trid trid;
-	struct cli_dev dev;
-	int status = cli_dev_parse(text, &trid);
-
-	if (!status)
-		status = cli_dev_open(&dev, &trid, NULL);
-	if (status)
-		return status;
-	if (!list)
-		list_head();
-	for (uint32_t nsid = 0; (nsid = nvio_ctrlr_next_ns(dev.ctrlr, nsid));) {
-		struct nvio_ns *ns = nvio_ctrlr_ns(dev.ctrlr, nsid);
-
-		if (!ns)
-			status = cli_fail("%s", nvio_errmsg());
-		else if (list)
-			cli_json_add(list, list_json(text, nvio_ctrlr_id(dev.ctrlr), ns));
-		else
-			list_print(text, nvio_ctrlr_id(dev.ctrlr), ns);
-	}
-	cli_dev_close(&dev);
-	return status;
-}
-
-static int run_list(void)
-{
-	json_t *root = NULL, *list = NULL;
-	int status = CLI_OK;
-
-	if (!cli.num_devices)
-		cli_note(
-			"PCI functions are not searched for in this release; name the devices, as in: "
-			"nvio list loop:disk.img");
-	if (cli.json) {
-		root = cli_json_object();
-		list = cli_json_array();
-		cli_json_set(root, "Devices", list);
-	} else if (!cli.num_devices) {
-		list_head();
-	}
-	for (int i = 0; i < cli.num_devices; i++) {
-		int rc = list_device(cli.devices[i], list);
-
-		if (!status)
-			status = rc;
-	}
-	if (root)
-		cli_json_print(root);
-	return status;
-}
-
 static const struct cli_opt no_opts[] = { { NULL } };
 
 static const struct cli_opt ns_opts[] = {
@@ -438,14 +334,6 @@ static const struct cli_opt list_ns_opts[] = {
 		.max = UINT32_MAX },
 	{ "all", 'a', CLI_FLAG, &list_ns_all, NULL, "all allocated namespaces, not only the active ones" },
 	{ NULL },
-};
-
-const struct cli_cmd cli_list = {
-	.name = "list",
-	.what = "List devices and their namespaces",
-	.devices = CLI_DEVICE_ANY,
-	.opts = no_opts,
-	.run = run_list,
 };
 
 const struct cli_cmd cli_id_ctrlr = {

@@ -30,6 +30,8 @@ const struct cli_cmd *const cli_cmds[] = {
 	&cli_write_zeroes,
 	&cli_admin_passthru,
 	&cli_perf,
+	&cli_setup,
+	&cli_doctor,
 	&cli_version,
 	NULL,
 };

@@ -50,7 +50,7 @@ static size_t gather(const struct cli_opt **rows)
 	const struct cli_opt *tables[3] = { cli.cmd->opts, cli.cmd->decodes ? decode : steps, common };
 	size_t n = 0;
 
-	if (cli.cmd->devices == CLI_DEVICE_NONE) {
+	if (cli.cmd->devices == CLI_DEVICE_NONE || cli.cmd->args) {
 		tables[1] = NULL;
 		tables[2] = output_only;
 	}
@@ -65,8 +65,8 @@ static void help(const struct cli_opt *const *rows, size_t n)
 {
 	static const char *const devices[] = { "", " DEVICE", " [DEVICE]..." };
 
-	printf("Usage: nvio %s%s [OPTION]...\n%s.\n\nOptions:\n", cli.cmd->name, devices[cli.cmd->devices],
-		cli.cmd->what);
+	printf("Usage: nvio %s%s%s [OPTION]...\n%s.\n\nOptions:\n", cli.cmd->name, cli.cmd->args ? " " : "",
+		cli.cmd->args ? cli.cmd->args : devices[cli.cmd->devices], cli.cmd->what);
 	for (size_t i = 0; i < n; i++) {
 		char left[64];
 
@@ -75,7 +75,7 @@ static void help(const struct cli_opt *const *rows, size_t n)
 			rows[i]->arg ? " " : "", rows[i]->arg ? rows[i]->arg : "");
 		printf("  %-26s %s%s\n", left, rows[i]->help, rows[i]->required ? " (required)" : "");
 	}
-	if (cli.cmd->devices != CLI_DEVICE_NONE)
+	if (cli.cmd->devices != CLI_DEVICE_NONE && !cli.cmd->args)
 		printf("\nDEVICE is a transport id: loop:disk.img, loop:ram:256M, "
 		       "'trtype:LOOP traddr:disk.img'.\n");
 	if (cli.cmd->more)

@@ -22,6 +22,7 @@ struct env_child {
 };
 
 struct mem;
+struct pci_registry;
 struct thread_registry;
 struct loop_registry;
 struct bdev_registry;
@@ -41,6 +42,7 @@ struct nvio_env {
 
 	/* The rooms' own; made at open by the room's init, ended at close by its fini. */
 	struct mem *mem;
+	struct pci_registry *pci;
 	struct thread_registry *threads;
 	struct loop_registry *loop;
 	struct bdev_registry *bdevs;
@@ -70,6 +72,8 @@ int env_bind_thread(const struct nvio_env *env, int core);
 /* The rooms' corners. Each init returns 0 or -errno with nothing left behind; each fini takes NULL corners. */
 int mem_env_init(struct nvio_env *env);
 void mem_env_fini(struct nvio_env *env);
+int pci_env_init(struct nvio_env *env);
+void pci_env_fini(struct nvio_env *env);
 int thread_env_init(struct nvio_env *env);
 void thread_env_fini(struct nvio_env *env);
 /* The first step of closing, while all is still there: coroutines are cancelled and run to their end. */

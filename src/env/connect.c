@@ -18,6 +18,7 @@ static const struct transport {
 	const struct ctrlr_ops *ops;
 } transports[] = {
 	{ NVIO_TRTYPE_LOOP, &pcie_loop_ops },
+	{ NVIO_TRTYPE_PCIE, &pcie_pci_ops },
 };
 
 static const struct ctrlr_ops *transport_find(enum nvio_trtype type)
@@ -53,7 +54,7 @@ static int connect_new_drive(struct nvio_env *env, const struct nvio_trid *trid,
 	return 0;
 }
 
-static int connect_begin(struct nvio_env *env, const struct nvio_trid *trid,
+int env_connect_begin(struct nvio_env *env, const struct nvio_trid *trid,
 	const struct nvio_ctrlr_opts *opts, struct nvio_op *op, struct nvio_ctrlr **out)
 {
 	const struct ctrlr_ops *ops = transport_find(trid->trtype);
@@ -87,7 +88,7 @@ int nvio_connect_async(struct nvio_env *env, const char *text, const struct nvio
 			"connect: the op is in flight already, or has flags (%#x), which connecting does not take",
 			op->flags);
 	rc = nvio_trid_parse(text, &trid);
-	return rc ? rc : connect_begin(env, &trid, opts, op, out);
+	return rc ? rc : env_connect_begin(env, &trid, opts, op, out);
 }
 
 int nvio_connect_trid(struct nvio_env *env, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts,
@@ -103,7 +104,7 @@ int nvio_connect_trid(struct nvio_env *env, const struct nvio_trid *trid, const 
 			!env	? "the environment"
 			: !trid ? "the transport id"
 				: "where to put the controller");
-	rc = connect_begin(env, trid, opts, &op, &c);
+	rc = env_connect_begin(env, trid, opts, &op, &c);
 	if (rc)
 		return rc;
 	rc = nvio_wait(&op);

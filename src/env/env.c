@@ -19,6 +19,7 @@ static const struct room {
 } rooms[] = {
 	{ env_shm_init, env_shm_fini },
 	{ mem_env_init, mem_env_fini },
+	{ pci_env_init, pci_env_fini },
 	{ thread_env_init, thread_env_fini },
 	{ loop_env_init, loop_env_fini },
 	{ bdev_env_init, bdev_env_fini },

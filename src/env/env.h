@@ -4,6 +4,7 @@
 #define ENV_ENV_H
 
 #include "base/env.h"
+#include <nvio/ctrlr.h>
 
 /* Copies and checks the options; strings become our own. On failure nothing is left behind. */
 int env_opts_init(struct nvio_env_opts *dst, const struct nvio_env_opts *src);
@@ -16,5 +17,9 @@ int env_cores_init(struct nvio_env *env);
 /* Takes the lock of env->opts.shm_id into env->shm_fd; nothing for -1. 0; -EALREADY held by someone. */
 int env_shm_init(struct nvio_env *env);
 void env_shm_fini(struct nvio_env *env);
+
+/* nvio_connect_async(), the trid being known. */
+int env_connect_begin(struct nvio_env *env, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts, struct nvio_op *op,
+	struct nvio_ctrlr **out);
 
 #endif

@@ -93,12 +93,22 @@ static int admin_make(struct nvio_ctrlr *c)
 	return c->ops->qpair_create(c, 0, entries, entries - 1, &c->admin);
 }
 
+/* Its queues are gone from here on, doorbells with them. */
+static void disable(struct nvio_ctrlr *c)
+{
+	if (c->admin) {
+		c->admin->live = false;
+		c->admin->gate |= GATE_CLOSED;
+	}
+	if (nvio_cc_en(c->cc))
+		write_cc(c, nvio_cc_with_en(c->cc, 0));
+}
+
 static void run_disable(struct nvio_ctrlr *c, enum ctrlr_event event)
 {
 	/* It may be entered from within a completion of the admin queue; what follows empties that, and waits for the next poll. */
 	if (event == CTRLR_ENTER) {
-		if (nvio_cc_en(c->cc))
-			write_cc(c, nvio_cc_with_en(c->cc, 0));
+		disable(c);
 		return;
 	}
 	if (event != CTRLR_POLL || nvio_csts_rdy((uint32_t)reg_read(c, NVIO_REG_CSTS, 4)))
@@ -115,8 +125,8 @@ static void run_disable(struct nvio_ctrlr *c, enum ctrlr_event event)
 /* Until it has stopped it may still write to the buffers of what is in flight, so nothing ends before. */
 static void run_failing(struct nvio_ctrlr *c, enum ctrlr_event event)
 {
-	if (event == CTRLR_ENTER && nvio_cc_en(c->cc))
-		write_cc(c, nvio_cc_with_en(c->cc, 0));
+	if (event == CTRLR_ENTER)
+		disable(c);
 	else if (event == CTRLR_POLL && !nvio_csts_rdy((uint32_t)reg_read(c, NVIO_REG_CSTS, 4)))
 		ctrlr_set_state(c, CTRLR_FAILED);
 }

@@ -21,6 +21,7 @@ struct pci_dev;
 
 /* Configuration space (PCI Local Bus 3.0 section 6.1). */
 #define PCI_CFG_COMMAND        0x04
+#define PCI_CFG_STATUS         0x06
 #define PCI_CFG_CLASS          0x09 /* three bytes: interface, subclass, class */
 #define PCI_CMD_MEMORY         (1u << 1)
 #define PCI_CMD_BUS_MASTER     (1u << 2)
@@ -57,8 +58,13 @@ int pci_bar(struct pci_dev *dev, unsigned index, volatile void **base, size_t *l
 /* Function level reset or whatever the system has; BARs stay mapped, bus mastering is off. 0; -EOPNOTSUPP; -ENODEV; -EIO. */
 int pci_reset(struct pci_dev *dev);
 
-/* MSI-X vectors (MSI, where there is no MSI-X) that can lead to an eventfd; 0: it has to be polled. */
+/* MSI-X vectors (MSI, where there is no MSI-X) that can lead to an eventfd; 0: it has to be polled. MSI-X is on from pci_open() on. */
 uint32_t pci_vectors(const struct pci_dev *dev);
+/*
+ * The function may use the first `count` vectors from now on, though they lead to nothing yet. A drive may refuse a queue with a vector
+ * before. 0; -EINVAL; -ENOSPC the system has not as many left; -ENODEV.
+ */
+int pci_vectors_enable(struct pci_dev *dev, uint32_t count);
 /* From now on the vector writes to fd; -1: to nothing. The fd stays the caller's. Any thread, one at a time. 0; -EINVAL; -ENOSPC; -ENODEV. */
 int pci_vector_set(struct pci_dev *dev, uint32_t vector, int fd);
 

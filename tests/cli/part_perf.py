@@ -164,6 +164,29 @@ def memory_of_id_ctrl(tool):
     check(peak[0] < 8 * 1024, '%d KiB' % peak[0])
 
 
+def buffers_of_any_kind(tool):
+    """Over loop any memory is a buffer; what matters is that none of these is parsed and ignored: --misalign shows in what is moved."""
+    for which in ('dma', 'registered', 'foreign'):
+        for misalign in ('0', '1', '4', '510', '4095'):
+            value = measure(tool, 'loop:ram:8M', '--rw', 'randrw', '--ios', '600', '--verify', '--bs', '16k', '--buffers', which, '--misalign', misalign)
+            same((value['ios'], value['errors'], value['bad_blocks']), (600, 0, 0), which + ' ' + misalign)
+    tool.run('perf', 'loop:ram:8M', '--misalign', '4096', status=2)
+    tool.run('perf', 'loop:ram:8M', '--buffers', 'borrowed', status=2)
+
+
+def who_sleeps_says_so(tool):
+    slow = 'loop:ram:8M?poll=thread&fault=delay:us=2000'
+    spin, sleep, adaptive = (measure(tool, slow, '--ios', '50', '--qd', '1', '--wait', how) for how in ('spin', 'sleep', 'adaptive'))
+    check('sleeps' not in spin, spin)
+    for value in (sleep, adaptive):
+        same((value['ios'], value['errors']), (50, 0))
+        check(25 <= value['sleeps'], value)
+    value = measure(tool, 'malloc:8M', '--ios', '50', '--wait', 'sleep')
+    same((value['ios'], value['errors']), (50, 0))
+    value = measure(tool, 'delay?avg_read=2000:malloc:8M', '--ios', '50', '--qd', '1', '--wait', 'sleep')
+    check(25 <= value['sleeps'], value)
+
+
 TESTS = [('%s is what it says' % kind, consistent(kind)) for kind in KINDS]
 TESTS += [('%s is verified' % kind, verified(kind)) for kind in KINDS]
 TESTS += [
@@ -175,4 +198,4 @@ TESTS += [
 TESTS += [(f.__name__.replace('_', ' '), f) for f in (
     numbers_for_people, a_time_is_kept, one_io_is_one_io, all_depths_and_sizes, the_mix_is_as_asked, the_region_is_kept, a_seed_repeats,
     reads_change_nothing, another_namespace, a_large_region_is_cut_for_verifying, failures_are_counted_and_told,
-    a_failed_write_is_not_verified, from_exec_to_a_first_read, memory_of_id_ctrl)]
+    a_failed_write_is_not_verified, buffers_of_any_kind, who_sleeps_says_so, from_exec_to_a_first_read, memory_of_id_ctrl)]

@@ -276,6 +276,9 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 		if (++seen == max)
 			break;
 	}
+	/* A callback may have disabled the controller, which then has no doorbells. */
+	if (unlikely(!mq->qp.live))
+		return ended;
 	if (mq->cq_untold >= mq->cq_tell_at)
 		cq_tell(mq);
 	/* What the callbacks submitted leaves at once, as one batch, rather than at the next poll. */

@@ -6,7 +6,6 @@
  * It sleeps on the completion queue's interrupt, an MSI-X vector that leads to an eventfd. Vectors are set when somebody first wants to
  * sleep: a queue that is only polled costs no interrupts.
  */
-#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,6 +15,7 @@
 #include "base/fail.h"
 #include "host/pcie/mq.h"
 #include "pci/pci.h"
+#include <nvio/error.h>
 
 #define REGS_SIZE 0x1000u /* doorbells begin here */
 
@@ -31,7 +31,8 @@ struct pcie {
 	size_t bar_len;
 	uint32_t vectors;
 	bool cut_off;
-	struct lock lock;       /* bells */
+	struct lock lock; /* all below */
+	bool enabled, refused; /* interrupts */
 	struct bell *bells;   /* one per vector; queue pair qid has vector qid */
 };
 
@@ -186,11 +187,32 @@ static void pcie_cut_off(struct nvio_ctrlr *c)
 	pci_set_bus_master(p->dev, false);
 }
 
+/*
+ * A controller takes a queue with a vector only when vectors are enabled: once, for as many queues as it grants. Where the system has
+ * none left for it, its queues are polled.
+ */
+static int vector_for(struct nvio_ctrlr *c, struct pcie *p, uint16_t qid)
+{
+	uint32_t count = MIN(p->vectors, c->max_queues + 1);
+
+	if (!qid || qid >= p->vectors)
+		return qid < p->vectors ? 0 : -1;
+	lock_take(&p->lock);
+	if (!p->enabled && !p->refused) {
+		p->enabled = !pci_vectors_enable(p->dev, count);
+		p->refused = !p->enabled;
+		if (p->refused)
+			log_msg(&c->env->log, NVIO_LOG_WARN, "pcie: %s: without interrupts: %s", c->trid.traddr, nvio_errmsg());
+	}
+	lock_give(&p->lock);
+	return p->enabled ? qid : -1;
+}
+
 static int pcie_qpair(struct nvio_ctrlr *c, uint16_t qid, uint32_t entries, uint32_t slots, struct nvio_qpair **qp)
 {
 	struct mq_bar bar = {
 		.doorbell = pcie_doorbell,
-		.vector = qid < pcie_of(c)->vectors ? qid : -1,
+		.vector = vector_for(c, pcie_of(c), qid),
 	};
 
 	return mq_create(c, &bar, qid, entries, slots, qp);
@@ -248,9 +270,10 @@ static int pcie_sleep_open(struct nvio_ctrlr *c, uint16_t qid)
 	struct pcie *p = pcie_of(c);
 	int rc;
 
-	if (qid >= p->vectors)
-		return fail(-EOPNOTSUPP, "pcie: %s: queue pair %u cannot be slept on: the function has %u interrupt vectors, and the first is the admin "
-			"queue's; poll it, or use fewer queue pairs", c->trid.traddr, qid, p->vectors);
+	if (qid >= p->vectors || p->refused)
+		return fail(-EOPNOTSUPP, "pcie: %s: queue pair %u cannot be slept on: the function has %u interrupt vectors, the first is the admin "
+			"queue's, and the system %s; poll it, or use fewer queue pairs", c->trid.traddr, qid, p->vectors,
+			p->refused ? "gave it none" : "gave it those");
 	lock_take(&p->lock);
 	rc = bell_open(c, p, qid);
 	lock_give(&p->lock);

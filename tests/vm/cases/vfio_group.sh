@@ -8,6 +8,7 @@ bdf=$(nvme_bdf)
 bind_kernel "$bdf"
 bind_vfio "$bdf"
 [ -c /dev/vfio/vfio ] || fail 'there is no /dev/vfio/vfio'
+[ -d /sys/module/vfio_iommu_type1 ] || fail 'vfio came without its IOMMU driver'
 [ "$(ls "$SYSPCI/$bdf/iommu_group/devices")" = "$bdf" ] || fail "the group has $(ls "$SYSPCI/$bdf/iommu_group/devices")"
 bind_kernel "$bdf"
 wait_for 5 kernel_disk "$bdf"

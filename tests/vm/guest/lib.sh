@@ -3,13 +3,13 @@
 
 SYSPCI=/sys/bus/pci/devices
 
-fail() { # MESSAGE...: ends the case
-	echo "vm: FAIL: $*"
+fail() { # MESSAGE...: ends the case, also out of $(...)
+	echo "vm: FAIL: $*" >&2
 	exit 99
 }
 
 skip() { # REASON...: ends the case
-	echo "vm: SKIP: $*"
+	echo "vm: SKIP: $*" >&2
 	exit 77
 }
 
@@ -41,17 +41,18 @@ expect() { # FILE PATTERN: the file has a line that matches the extended regular
 wait_for() { # SECONDS COMMAND...: until it succeeds
 	local tries=$(($1 * 20))
 	shift
-	until "$@" >/dev/null 2>&1; do
+	# In a shell of its own, so that a function may fail() there.
+	until ("$@") >/dev/null 2>&1; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "waited in vain for: $*"
 		sleep 0.05
 	done
 }
 
-module() { # NAME...
+module() { # NAME... By kmod, not the shell's own modprobe, which knows no softdep: vfio needs vfio_iommu_type1 by one.
 	local m
 	for m; do
-		run modprobe "$m"
+		[ -d "/sys/module/$(echo "$m" | tr - _)" ] || run /sbin/modprobe "$m"
 	done
 }
 
@@ -86,6 +87,7 @@ bind() { # BDF DRIVER: away from whatever has it; an empty DRIVER leaves it with
 
 bind_vfio() { # BDF
 	module vfio-pci
+	module vfio_iommu_type1
 	bind "$1" vfio-pci
 	wait_for 5 test -c "/dev/vfio/$(group_of "$1")"
 	say "$1 is /dev/vfio/$(group_of "$1")"

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Initramfs archives. Everything in them belongs to root, whoever runs this; the kernel unpacks several that follow one another."""
 import glob
+import hashlib
 import lzma
 import os
 import re
+import shutil
 import stat
 import subprocess
+import tempfile
 
 from lane import cache
 
@@ -79,23 +82,25 @@ def closure(kernel, names):
 
 
 def add_modules(archive, kernel, names):
+    """The modules, unpacked, with an index of their own: the one of all of them is for packed ones, and larger than what is in it here."""
     release = os.path.basename(kernel)
     root = '/lib/modules/' + release
-    for path in closure(kernel, names):
-        name = root + path.split(root, 1)[1]
-        if name.endswith('.xz'):
-            with lzma.open(path) as f:
-                archive.entry(name[:-3], stat.S_IFREG | 0o644, f.read())
-        else:
-            archive.file(name, path)
-    folder = os.path.join(kernel, 'lib', 'modules', release)
-    for index in ('modules.dep', 'modules.alias', 'modules.softdep', 'modules.symbols', 'modules.builtin', 'modules.builtin.modinfo',
-                  'modules.order'):
-        try:
-            with open(os.path.join(folder, index), encoding='utf-8', errors='surrogateescape') as f:
-                archive.text('%s/%s' % (root, index), f.read().replace('.ko.xz', '.ko'))
-        except OSError:
-            pass
+    with tempfile.TemporaryDirectory(dir=cache.directory()) as folder:
+        for path in closure(kernel, names):
+            place = folder + root + path.split(root, 1)[1]
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            if place.endswith('.xz'):
+                with lzma.open(path) as packed, open(place[:-3], 'wb') as f:
+                    shutil.copyfileobj(packed, f)
+            else:
+                shutil.copyfile(path, place)
+        for index in ('modules.builtin', 'modules.builtin.modinfo', 'modules.order'):
+            shutil.copyfile(kernel + root + '/' + index, folder + root + '/' + index)
+        subprocess.run([cache.tool('depmod'), '-b', folder, release], check=True)
+        for where, _, files in os.walk(folder + root):
+            for name in sorted(files):
+                path = os.path.join(where, name)
+                archive.file(path[len(folder):], path)
 
 
 def base(kernel, extra_modules, guest):
@@ -105,7 +110,8 @@ def base(kernel, extra_modules, guest):
     busybox, kmod = cache.tool('busybox'), cache.tool('kmod')
     recipe = [os.path.basename(kernel), ' '.join(names)]
     for path in sources + [busybox, kmod, __file__]:
-        recipe.append('%s %d %d' % (path, os.path.getsize(path), os.stat(path).st_mtime_ns))
+        with open(path, 'rb') as f:
+            recipe.append(os.path.basename(path) + ' ' + hashlib.sha256(f.read()).hexdigest())
 
     def make(path):
         if libraries(busybox):

@@ -6,7 +6,7 @@ import re
 import types
 
 KEYS = ('about', 'kernel', 'drive', 'namespace', 'iommu', 'memory', 'cpus', 'hotplug', 'timeout', 'needs', 'programs', 'modules', 'tag',
-        'append', 'allow', 'expect')
+        'append', 'trace', 'allow', 'expect')
 DRIVE_KEYS = ('size', 'bs', 'serial', 'addr', 'port', 'fail', 'iops', 'vfs', 'later')
 SIZE = re.compile(r'^(\d+)([KMGT]?)$')
 
@@ -103,10 +103,15 @@ class Case:
         self.memory, self.cpus, self.hotplug = int(one('memory', '256')), int(one('cpus', '1')), int(one('hotplug', '0'))
         self.timeout = float(one('timeout', '60'))
         self.needs, self.programs, self.modules, self.tags = words('needs'), words('programs'), words('modules'), words('tag')
+        self.traces = words('trace')
         self.append, self.expect = one('append', ''), one('expect', '')
         self.drives = [Drive(text.split(), i) for i, text in enumerate(values['drive'])]
         for text in values['namespace']:
             Namespace(text.split(), self.drives)
+        for drive in self.drives:
+            # QEMU gives a drive in a subsystem, as one with virtual functions is, its namespaces only as devices of their own.
+            if drive.vfs and not drive.namespaces:
+                Namespace([drive.name, 'size=%d' % drive.size, 'bs=%d' % drive.bs], self.drives)
         # What would fail a case otherwise: "allow: trace PATTERN", "allow: dmesg PATTERN", "allow: serial PATTERN".
         self.allow = {'trace': [], 'dmesg': [], 'serial': []}
         for text in values['allow']:

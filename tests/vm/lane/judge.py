@@ -27,8 +27,8 @@ def first_bad(lines, pattern, allowed):
 
 
 def trace_events(lines):
-    """Events without what is in front of the name: "pid@time:pci_nvme_ub_db_wr_invalid_sq ..."."""
-    return [re.sub(r'^\d+@[\d.]+:', '', line) for line in lines if re.match(r'^(\d+@[\d.]+:)?pci_nvme_', line)]
+    """What QEMU holds against the guest, without what is in front of a name: "pid@time:pci_nvme_ub_db_wr_invalid_sq ..."."""
+    return [re.sub(r'^\d+@[\d.]+:', '', line) for line in lines if re.match(r'^(\d+@[\d.]+:)?pci_nvme_(ub|err)', line)]
 
 
 def verdict(status):

@@ -53,7 +53,8 @@ def device(drive):
     if drive.vfs:
         # Queues and vectors that virtual functions can be given, and what the drive itself keeps.
         props.update({'subsys': drive.name + '-subsys', 'sriov_max_vfs': str(drive.vfs), 'sriov_vq_flexible': str(drive.vfs * 2),
-                      'sriov_vi_flexible': str(drive.vfs), 'max_ioqpairs': str(drive.vfs * 2 + 4), 'msix_qsize': str(drive.vfs + 5)})
+                      'sriov_vi_flexible': str(drive.vfs * 2), 'max_ioqpairs': str(drive.vfs * 2 + 4),
+                      'msix_qsize': str(drive.vfs * 2 + 5)})
     props.update(drive.extra)
     return props
 
@@ -98,6 +99,8 @@ class Machine:
             args += ['-device', 'intel-iommu,intremap=on']
         for i in range(case.hotplug):
             args += ['-device', 'pcie-root-port,id=rp%d,chassis=%d,slot=%d,addr=%x' % (i, i + 1, i + 1, 0x10 + i)]
+        for event in case.traces:
+            args += ['-trace', event]
         for drive in case.drives:
             args += self.drive_arguments(drive)
         append = '%s%s %s' % (APPEND, ' intel_iommu=on' if case.iommu else '', case.append)
@@ -232,6 +235,11 @@ class Machine:
                     self.events.remove(event)
                     return event
             self.receive()
+
+    def trace(self, pattern):
+        """How many lines of QEMU's trace match; the header's "trace:" says what is in it beside errors."""
+        with open(os.path.join(self.folder, 'trace.log'), encoding='utf-8', errors='replace') as f:
+            return sum(bool(re.search(pattern, line)) for line in f)
 
     def plug(self, name):
         """Adds a drive of the header (one with later=yes, or one that was unplugged)."""

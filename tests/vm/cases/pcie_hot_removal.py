@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#: about: 50 times a drive is pulled out at a random moment of verified I/O: the process ends with words, and the next drive works
+#: iommu: on
+#: hotplug: 1
+#: drive: hd0 size=16M port=rp0 later=yes
+#: needs: pcie
+#: programs: nvio
+#: timeout: 200
+import random
+import time
+
+TIMES = 50
+
+GUEST = r'''
+module vfio-pci
+gone() { [ -z "$(nvme_bdfs)" ]; }
+i=0
+while [ $i -lt %d ]; do
+	i=$((i + 1))
+	host plug
+	wait_for 10 nvme_bdf 0
+	bdf=$(nvme_bdf)
+	bind "$bdf" vfio-pci
+	nvio perf "$bdf" --rw randrw --verify --size 4M --time 60 >/tmp/out 2>&1 &
+	pid=$!
+	host pull >/dev/null
+	rc=0
+	wait $pid || rc=$?
+	[ $rc = 1 ] || { cat /tmp/out; fail "time $i: nvio ended with $rc instead of 1"; }
+	grep -Eq 'gone|removed|ENODEV|No such device' /tmp/out || { cat /tmp/out; fail "time $i: it does not say that the drive is gone"; }
+	host settled >/dev/null
+	wait_for 10 gone
+	say "time $i: $(tail -n 1 /tmp/out)"
+done
+''' % TIMES
+
+
+def before(vm):
+    vm.random = random.Random(1)
+
+
+def on_plug(vm):
+    vm.plug('hd0')
+
+
+def on_pull(vm):
+    time.sleep(vm.random.uniform(0, 0.6))
+    vm.command_qmp('device_del', id='hd0')
+
+
+def on_settled(vm):
+    vm.wait_event('DEVICE_DELETED', device='hd0')
