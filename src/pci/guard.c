@@ -6,13 +6,15 @@
  * the one thing of the process that nvio touches: installed with the first mapped BAR and taken away with the
  * last; a SIGBUS anywhere else goes to whoever was there before.
  *
- * The handler uses nothing but atomics and the system calls mmap and sigaction.
+ * The handler uses nothing but atomics and the system calls mmap (itself, not the function that others may
+ * have wrapped) and sigaction.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fail.h"
