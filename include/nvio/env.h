@@ -2,6 +2,9 @@
 /*
  * The environment: the context that everything else is opened in. It is a value, not a process-wide state: open as
  * many as you like, close them, open them again. It needs no privilege and no hugepages until a real drive does.
+ *
+ * The one thing of the process that nvio touches: while it has a real PCIe drive, it handles SIGBUS, which an access to a drive that
+ * was pulled out may be. Any other SIGBUS is passed on to the handler that was there before (docs/pci.md).
  */
 #ifndef NVIO_ENV_H
 #define NVIO_ENV_H

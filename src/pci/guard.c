@@ -6,13 +6,15 @@
  * the one thing of the process that nvio touches: installed with the first mapped BAR and taken away with the
  * last; a SIGBUS anywhere else goes to whoever was there before.
  *
- * The handler uses nothing but atomics and the system calls mmap and sigaction.
+ * The handler uses nothing but atomics and the system calls mmap (itself, not the function that others may
+ * have wrapped) and sigaction.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -72,11 +74,10 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 		return;
 	}
-	/* In one step: no other thread can see the page without its ones. Private: what is written there
-	 * stays there. */
+	/* In one step: no other thread can see the page without its ones. Private: a write goes no further. */
 	at = (void *)((uintptr_t)info->si_addr & ~(size - 1));
-	if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, atomic_load(&ones_fd), 0) ==
-		MAP_FAILED)
+	if (syscall(SYS_mmap, at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+		    atomic_load(&ones_fd), 0L) == -1)
 		pass_on(sig, info, context);
 	atomic_store(atomic_load_explicit(&slot->gone, memory_order_relaxed), true);
 	errno = saved;
