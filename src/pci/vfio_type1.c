@@ -44,7 +44,7 @@ static int type1_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 	};
 
 	if (ioctl(space->fd, VFIO_IOMMU_MAP_DMA, &map))
-		return pci_space_map_failed(space, va, len, iova, errno);
+		return pci_space_map_failed(space, len, iova, errno);
 	space->mapped += len;
 	return 0;
 }

@@ -11,5 +11,5 @@ as_user vm_pci_probe "$bdf" refused | tee /tmp/out
 expect /tmp/out 'refused: -13: .*cannot open /dev/vfio/[0-9]+: Permission denied; run .sudo nvio setup bind'
 chmod 666 "/dev/vfio/$(group_of "$bdf")" /dev/vfio/vfio
 run vm_pci_probe "$bdf" memlock | tee /tmp/out
-expect /tmp/out 'as expected: .*RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed: run .ulimit -l 4096'
+expect /tmp/out 'as expected: mem: map .*vfio: [0-9a-f:.]+: what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed; run .ulimit -l 4096'
 run vm_pci_probe "$bdf" open enable identify
