@@ -102,6 +102,8 @@ void pci_guard_remove(void *base);
 
 /* -EBUSY: who has the file open. */
 int pci_busy(const struct nvio_pci_info *info, const char *path);
+/* -EBUSY: which function of its group the kernel has. */
+int pci_group_blocked(const struct nvio_env *env, const struct nvio_pci_info *info);
 /* rc of opening a device file, with the remedy. */
 int pci_cannot_open(const struct nvio_pci_info *info, const char *path, int err);
 

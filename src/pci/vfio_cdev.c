@@ -224,6 +224,10 @@ static int bind_device(struct vfio_dev *v, const char *path, int iommufd)
 	close(v->fd);
 	if (err == EBUSY || (err == EINVAL && pci_find_holder(path, &holder)))
 		return pci_busy(&v->dev.info, path);
+	/* The kernel has a function of its group; and nothing else, for who could open the file may bind it.
+	 */
+	if (err == EPERM)
+		return pci_group_blocked(v->dev.env, &v->dev.info);
 	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", v->dev.info.bdf,
 		strerror(err));
 }
