@@ -41,7 +41,7 @@ bool doctor_has_cap(int cap)
 	return has;
 }
 
-/* Of a folder that stands for a system, no process is ours; the caller's own rights are those of the real one. */
+/* For whom commands are written down. */
 static void find_user(char user[64])
 {
 	struct passwd *pw = getpwuid(geteuid());

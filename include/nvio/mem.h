@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that devices can reach. Over loop and TCP any pointer is a valid buffer; over PCIe it must come from here or
- * be registered. Device addresses (IOVA) equal virtual addresses until something in the environment maps otherwise.
+ * Memory that devices can reach. Over loop and TCP any pointer is a valid buffer; over PCIe, and over loop to a drive behind an
+ * IOMMU, it must come from here or be registered. Device addresses (IOVA) equal virtual addresses until a device that maps memory is
+ * connected; then they are chosen by nvio, the same for all devices of the environment, until the last of these is closed. Limits,
+ * hugepages, IOMMUs and the remedies of each error are in docs/memory.md.
  */
 #ifndef NVIO_MEM_H
 #define NVIO_MEM_H
@@ -17,8 +19,9 @@ struct nvio_env;
 
 /*
  * Allocates `size` bytes, aligned to `align`: 0 or a power of two up to 1 GiB; at least 64 bytes, and at least a 4 KiB page
- * for sizes of a page and more. The content is undefined (nvio_mem_alloc) or zero (nvio_mem_alloc_zeroed). NULL on failure:
- * size 0, bad align, the limit of mem_size_mb, no memory; nvio_errmsg() says which and names the size. Any thread; the
+ * for sizes of a page and more. On hugepages, what fits into one lies in one. The content is undefined (nvio_mem_alloc) or zero (nvio_mem_alloc_zeroed). NULL on failure:
+ * size 0, bad align, the limit of mem_size_mb, no memory, or a device cannot map it (the limit on locked memory, no room in its
+ * IOMMU, no hugepages where there is no IOMMU); nvio_errmsg() says which and names the size. Any thread; the
  * buffer may be freed by another.
  */
 NVIO_EXPORT void *nvio_mem_alloc(struct nvio_env *env, size_t size, size_t align);
@@ -31,9 +34,11 @@ NVIO_EXPORT void *nvio_mem_alloc_zeroed(struct nvio_env *env, size_t size, size_
 NVIO_EXPORT int nvio_mem_free(struct nvio_env *env, void *buf);
 
 /*
- * Makes the caller's own memory known to devices. Address and length are multiples of 4 KiB; the memory stays the
- * caller's, and must stay mapped until it is unregistered. 0; -EINVAL alignment, length 0, wrap-around or not mapped;
- * -EEXIST overlaps a registration or nvio's own memory; -ENOMEM; -EPERM memory locking. Any thread.
+ * Makes the caller's own memory known to devices, of whatever kind: anonymous, of a file, of a library. Address and length are multiples
+ * of 4 KiB; the memory stays the caller's, and must stay mapped until it is unregistered. 0; -EINVAL alignment, length 0, wrap-around, not
+ * mapped, or no multiple of an IOMMU's larger pages; -EEXIST overlaps a registration or nvio's own memory; -ENOMEM; -EPERM memory
+ * locking; -ENOSPC a device's IOMMU has no room, in addresses or in entries; -EFAULT a device cannot pin it, as it cannot be written or
+ * is of a file that forbids it; -EOPNOTSUPP a device works without an IOMMU. On an error nothing is registered. Any thread.
  */
 NVIO_EXPORT int nvio_mem_register(struct nvio_env *env, void *addr, size_t len);
 
@@ -58,8 +63,10 @@ struct nvio_mem_buf {
 };
 
 /*
- * Makes a handle for [addr, addr + len) which must lie in one allocation or registration. 0; -EFAULT; -EINVAL len 0.
- * While a handle is open its region cannot be unregistered or freed (-EBUSY). Any thread.
+ * Makes a handle for [addr, addr + len) which must lie in one allocation or registration, and with devices that work without an IOMMU in
+ * one hugepage. 0; -EFAULT; -EINVAL len 0. While a handle is open its region cannot be unregistered or freed (-EBUSY), and the first
+ * device that maps memory cannot be connected (-EBUSY), as addresses change then. Close handles before the last such device is closed: their
+ * addresses end with it. Any thread.
  */
 NVIO_EXPORT int nvio_mem_buf_open(struct nvio_env *env, void *addr, size_t len, struct nvio_mem_buf *buf);
 NVIO_EXPORT void nvio_mem_buf_close(struct nvio_env *env, struct nvio_mem_buf *buf);
@@ -68,7 +75,7 @@ struct nvio_mem_stats {
 	uint64_t allocated;   /* bytes handed out */
 	uint64_t reserved;    /* bytes mapped for it */
 	uint64_t hugepages;   /* of these, on hugepages */
-	uint64_t locked;      /* of these, locked */
+	uint64_t locked;      /* of these, locked, or pinned for a device */
 	uint64_t registered;  /* bytes of the caller's own */
 	uint64_t allocations; /* buffers handed out and not freed */
 };

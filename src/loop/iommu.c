@@ -28,7 +28,7 @@ static int iommu_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 	struct mapping *mapping = alloc_zeroed(sizeof(*mapping));
 
 	if (!mapping)
-		return fail(-ENOMEM, "no memory for the description of a mapping");
+		return fail(-ENOMEM, "%s: no memory for the description of %zu bytes", m->name, len);
 	mapping->range.first = iova;
 	mapping->range.last = iova + len - 1;
 	mapping->va = va;

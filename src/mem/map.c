@@ -158,6 +158,14 @@ static int place(struct mem *mem, struct mem_region *r)
 
 /* ---- Mapping a region ---- */
 
+/* The mapper's own words, when it has some. */
+static int in_words(int rc, const struct mem_mapper *m, const char *what, const void *at, size_t len)
+{
+	if (*nvio_errmsg())
+		return rc;
+	return fail(rc, "mem: %s: %s %zu bytes at %p: %s", m->name, what, len, at, nvio_errno_name(rc));
+}
+
 static int map_one(const struct mem_region *r, struct mem_mapper *m)
 {
 	size_t page = smallest_page(m);
@@ -170,10 +178,7 @@ static int map_one(const struct mem_region *r, struct mem_mapper *m)
 			r->len, (void *)r->base, (unsigned long long)r->place.first, m->name, page);
 	fail_clear();
 	rc = m->ops->map(m, r->base, r->len, r->place.first);
-	if (rc)
-		return fail(rc, "mem: map %zu bytes at %p: %s: %s", r->len, (void *)r->base, m->name,
-			*nvio_errmsg() ? nvio_errmsg() : nvio_errno_name(rc));
-	return 0;
+	return rc ? in_words(rc, m, "map", r->base, r->len) : 0;
 }
 
 /* Takes it back from those in the list before `end`. */
@@ -223,14 +228,14 @@ static int find_physical(struct mem *mem, struct mem_region *r)
 	if (!phys)
 		return fail(-ENOMEM, "mem: no memory for the addresses of %zu hugepages", count);
 	for (size_t i = 0; i < count; i++) {
+		const void *at = r->base + i * r->page_size;
 		int rc;
 
 		fail_clear();
-		rc = m->ops->physical(m, r->base + i * r->page_size, MEM_PAGE, &phys[i]);
+		rc = m->ops->physical(m, at, MEM_PAGE, &phys[i]);
 		if (rc) {
 			alloc_free(phys);
-			return fail(rc, "mem: physical address of %p: %s: %s", (void *)(r->base + i * r->page_size), m->name,
-				*nvio_errmsg() ? nvio_errmsg() : nvio_errno_name(rc));
+			return in_words(rc, m, "physical address of", at, r->page_size);
 		}
 	}
 	r->phys = phys;

@@ -57,7 +57,7 @@ struct mem_mapper {
 };
 
 struct mem_mapper_ops {
-	/* 0, or -errno with words that say what to raise; then nothing is mapped. */
+	/* 0, or -errno with words that say who, what, and what to raise (the user sees just these); then nothing is mapped. */
 	int (*map)(struct mem_mapper *m, void *va, size_t len, uint64_t iova);
 	void (*unmap)(struct mem_mapper *m, void *va, size_t len, uint64_t iova);
 	/*

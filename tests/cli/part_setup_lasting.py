@@ -2,11 +2,12 @@
 """What `nvio setup` leaves behind and takes back: files, memory, limits, its record, and the commands it shows. E6."""
 import os
 import re
+import resource
 import shutil
 import subprocess
 
 from fake_system import BDF, HEADER, OTHER, System, hugepages, mounted, needs_root, setup, tests_of, until, write
-from harness import check, get, same
+from harness import Skip, check, get, same
 
 # ---- what lasts ----
 
@@ -30,6 +31,17 @@ def a_lasting_binding_writes_a_rule_and_the_module(tool):
         check(os.path.exists(s.path('etc/modules-load.d/nvio.conf')), 'the other drive needs it')
         setup(tool, s, 'unbind', OTHER)
         same((os.listdir(s.path('etc/udev/rules.d')), os.listdir(s.path('etc/modules-load.d'))), ([], []))
+
+
+def udev_takes_the_rule(tool):
+    needs_root()
+    if not shutil.which('udevadm') or b'verify' not in subprocess.run(['udevadm', '--help'], capture_output=True, check=False).stdout:
+        raise Skip('no udevadm that verifies rules (systemd 254)')
+    with System() as s:
+        s.drive(BDF)
+        setup(tool, s, 'bind', BDF, '--persistent', '--user', 'bob')
+        done = subprocess.run(['udevadm', 'verify', '--no-summary', s.path('etc/udev/rules.d/60-nvio-0000:01:00.0.rules')], capture_output=True, check=False)
+        same(done.returncode, 0, done.stdout + done.stderr)
 
 
 def after_a_restart_reset_still_undoes_what_lasts(tool):
@@ -156,6 +168,25 @@ def wrong_usage_changes_nothing(tool):
         same(s.files(), before)
     for root in ('nowhere', '/dev/null', 'x' * 5000):
         check('--root' in tool.run('setup', 'status', '--root', root, status=2).err)
+
+
+SHELL = """
+mkdir -p "$1/proc/$$" && cp /proc/$$/stat "$1/proc/$$/stat" && printf 'Name:\\tsh\\nPPid:\\t1\\nUid:\\t1000\\t0\\t0\\t0\\n' > "$1/proc/$$/status"
+ulimit -S -l 64
+"$2" setup memlock "$3" --user bob --root "$1" > said; ulimit -S -l; "$2" setup reset --root "$1" > reset; ulimit -S -l
+"""
+
+
+def memlock_holds_in_the_shell_that_called_too(tool):
+    """The first ancestor that is the user's is given the limit, and gets its former one back."""
+    hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
+    if 0 <= hard < 128 << 10:
+        raise Skip('the hard limit is too small to tell')
+    with System() as s:
+        size = 'unlimited' if hard < 0 else str(hard)
+        done = subprocess.run(['sh', '-c', SHELL, 'sh', s.root, tool.program, size], capture_output=True, timeout=60, check=False)
+        same(done.stdout.decode().split(), ['unlimited' if hard < 0 else str(hard // 1024), '64'], done.stderr)
+        check(b'in this shell too' in get('said'), get('said'))
 
 
 # ---- reset and its record ----

@@ -152,7 +152,7 @@ DEVICES = [
     ('has an unknown fault', 'loop:ram:1M?fault=zork', 1, r'zork'),
     ('has too long a serial', 'loop:ram:1M?serial=123456789012345678901', 1, r'serial'),
     ('is too long', 'loop:' + 'x' * 300, 2, r'.'),
-    ('is a PCI function', '0000:00:1f.7', 1, r'not in this build'),
+    ('is a PCI function', '0000:00:1f.7', 1, r'0000:00:1f\.7: '),
     ('is across a network', 'trtype:TCP traddr:127.0.0.1 trsvcid:4420 subnqn:nqn.2014-08.org.example:x', 1, r'not in this build'),
     ('never becomes ready', 'loop:ram:1M?fault=never_ready', 1, r'.'),
     ('fails its first command', 'loop:ram:1M?fault=fatal:admin=1:opcode=6', 1, r'.'),

@@ -153,6 +153,7 @@ static void a_failure_is_told_with_its_words(void **state)
 	assert_int_equal(seen.failed, 1);
 	assert_int_equal(seen.rc, -ENOENT);
 	assert_non_null(strstr(seen.words, "/nowhere/disk.img"));
+	memset(&seen, 0, sizeof(seen));
 	assert_int_equal(probe("trtype:TCP traddr:127.0.0.1 trsvcid:1 subnqn:nqn.2024-01.org.example:x"), 0);
 	assert_int_equal(seen.rc, -EOPNOTSUPP);
 }
@@ -165,9 +166,9 @@ static void bad_arguments(void **state)
 	assert_int_equal(nvio_probe(env, NULL, on_probe, NULL, &seen), -EINVAL);
 	assert_errmsg("gets the controllers");
 	assert_int_equal(nvio_probe(env, &trid, on_probe, on_attach, &seen), -EINVAL);
-	trid = (struct nvio_trid){ .trtype = NVIO_TRTYPE_PCIE, .traddr = "no such address" };
+	trid = (struct nvio_trid){ .trtype = NVIO_TRTYPE_PCIE, .traddr = "no-such-address" };
 	assert_int_equal(nvio_probe(env, &trid, on_probe, on_attach, &seen), -EINVAL);
-	assert_errmsg("no such address");
+	assert_errmsg("no-such-address");
 	assert_int_equal(seen.offered, 0);
 }
 

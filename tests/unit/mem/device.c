@@ -103,8 +103,7 @@ static void a_mapper_that_fails_leaves_all_as_it_was(void **state)
 			mmu.left = n;
 			mmu.text = n ? "the table is full; raise its limit" : NULL;
 			assert_int_equal(mem_mapper_add(env, &mmu.m), -ENOSPC);
-			assert_errmsg("mmu: ");
-			assert_errmsg(n ? "raise its limit" : "ENOSPC");
+			assert_errmsg(n ? "the table is full; raise its limit" : "mem: mmu: map 4194304 bytes at ");
 			assert_int_equal(mmu.count, 0);
 			assert_int_equal(addr_of(env, buf), at);
 			assert_int_equal(addr_of(env, own), at_own);
@@ -128,10 +127,10 @@ static void what_one_mapper_refuses_is_not_handed_out(void **state)
 	mmu3.left = 0;
 	mmu3.text = "raise dma_entry_limit";
 	assert_null(nvio_mem_alloc(env, 100, 0));
-	assert_errmsg("mmu3: raise dma_entry_limit");
+	assert_errmsg("raise dma_entry_limit");
 	assert_null(nvio_mem_alloc(env, (size_t)5 << 20, 0));
 	assert_int_equal(nvio_mem_register(env, own, MEM_PAGE), -ENOSPC);
-	assert_errmsg("mmu3: raise dma_entry_limit");
+	assert_errmsg("raise dma_entry_limit");
 	nvio_mem_get_stats(env, &stats);
 	assert_int_equal(stats.reserved, 0);
 	assert_int_equal(stats.registered, 0);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-#: about: 50 times a drive is pulled out at a random moment of verified I/O: the process ends with words, and the next drive works
+#: about: 50 times, half on each kernel, a drive is pulled out at a random moment of verified I/O: the process ends with words, and the next drive works
+#: kernel: 6.1 6.12
 #: iommu: on
 #: hotplug: 1
 #: drive: hd0 size=16M port=rp0 later=yes
@@ -9,7 +10,9 @@
 import random
 import time
 
-TIMES = 50
+from lane.machine import Failure
+
+TIMES = 25
 
 GUEST = r'''
 module vfio-pci
@@ -27,7 +30,8 @@ while [ $i -lt %d ]; do
 	rc=0
 	wait $pid || rc=$?
 	[ $rc = 1 ] || { cat /tmp/out; fail "time $i: nvio ended with $rc instead of 1"; }
-	grep -Eq 'gone|removed|ENODEV|No such device' /tmp/out || { cat /tmp/out; fail "time $i: it does not say that the drive is gone"; }
+	# While it was not open yet, opening says what it met.
+	grep -Eq "gone|removed|No such device|pci: $bdf: " /tmp/out || { cat /tmp/out; fail "time $i: it does not say that the drive is gone"; }
 	host settled >/dev/null
 	wait_for 10 gone
 	say "time $i: $(tail -n 1 /tmp/out)"
@@ -49,4 +53,10 @@ def on_pull(vm):
 
 
 def on_settled(vm):
-    vm.wait_event('DEVICE_DELETED', device='hd0')
+    # A request that comes while the slot is still being powered up can be lost between QEMU and the guest.
+    if not vm.wait_event('DEVICE_DELETED', within=8, device='hd0'):
+        try:
+            vm.command_qmp('device_del', id='hd0')
+        except Failure:
+            pass  # it was just slow
+        vm.wait_event('DEVICE_DELETED', device='hd0')

@@ -134,7 +134,7 @@ as_user() { # COMMAND...: as "user", who has no privilege; the words must not ne
 
 host() { # WORDS...: asks the host part of the case, and waits for its answer, which it prints
 	local answer
-	echo "@host $*"
+	echo "@host $*" >&2
 	read -r answer
 	case $answer in
 	ok*) echo "${answer#ok }" ;;

@@ -6,7 +6,7 @@ import re
 
 KERNEL = re.compile(r'DMAR:.*fault|DMAR:.*(Invalidation|Present bit)|BUG:|WARNING:|KASAN|\bOops\b|general protection fault|Kernel panic|'
                     r'segfault at|trap invalid opcode|Out of memory|blocked for more than|INFO: task|irq \d+: nobody cared')
-REPORTS = re.compile(r'(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|nvio: (assertion|invariant)|Kernel panic|'
+REPORTS = re.compile(r'(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:|broken invariant|Kernel panic|'
                      r'Assertion .* failed|BUG:|WARNING:|\bOops\b')
 SAID = re.compile(r'vm: (FAIL|SKIP): (.*)')
 PASSED, SKIPPED = 0, 77

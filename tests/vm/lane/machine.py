@@ -227,13 +227,21 @@ class Machine:
             if 'return' in message:
                 return message['return']
 
-    def wait_event(self, name, **data):
-        """The next event of that name whose data has these values; older ones count if nobody has waited for them."""
+    def wait_event(self, name, within=None, **data):
+        """The next event of that name whose data has these values; older ones count if nobody has waited for them. `within` so many
+        seconds, it is None when there was none."""
+        end = time.monotonic() + within if within else None
         while True:
             for event in self.events:
                 if event['event'] == name and all(event.get('data', {}).get(k) == v for k, v in data.items()):
                     self.events.remove(event)
                     return event
+            if end:
+                if time.monotonic() > end:
+                    return None
+                time.sleep(0.1)
+                self.command_qmp('query-status')  # events come with its answer
+                continue
             self.receive()
 
     def trace(self, pattern):
