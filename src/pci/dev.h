@@ -84,8 +84,10 @@ bool pci_space_set_ranges(struct pci_space *space, const struct mem_range *range
 bool pci_space_same_ranges(const struct pci_space *space, const struct mem_range *ranges, uint32_t count);
 /* One user less; with the last, everything is unmapped, and it goes. */
 void pci_space_put(struct nvio_env *env, struct pci_space *space);
-/* The words for a map that failed with `err` (positive). Returns -errno as the room mem wants it. */
-int pci_space_map_failed(const struct pci_space *space, const void *va, size_t len, uint64_t iova, int err);
+/*
+ * The words for a map that failed with `err` (positive), to which the room mem adds what was to be mapped by whom. Returns -errno.
+ */
+int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err);
 
 /* ---- guard.c: mapped BARs that vanish ---- */
 
@@ -100,6 +102,8 @@ void pci_guard_remove(void *base);
 
 /* -EBUSY: who has the file open. */
 int pci_busy(const struct nvio_pci_info *info, const char *path);
+/* -EBUSY: which function of its group the kernel has. */
+int pci_group_blocked(const struct nvio_env *env, const struct nvio_pci_info *info);
 /* rc of opening a device file, with the remedy. */
 int pci_cannot_open(const struct nvio_pci_info *info, const char *path, int err);
 

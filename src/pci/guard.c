@@ -74,7 +74,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 		return;
 	}
-	/* In one step: no other thread can see the page without its ones. Private: a write goes no further. */
+	/* In one step: no other thread can see the page without its ones. Private: a write goes no further.
+	 */
 	at = (void *)((uintptr_t)info->si_addr & ~(size - 1));
 	if (syscall(SYS_mmap, at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 		    atomic_load(&ones_fd), 0L) == -1)

@@ -18,6 +18,7 @@ int sysfs_path(struct sysfs_path *path, const char *root, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	path->text[0] = '\0';
 	while (len > 0 && root[len - 1] == '/')
 		len--;
 	if (len >= sizeof(path->text) - 1)

@@ -32,7 +32,7 @@ static int iommufd_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova
 	};
 
 	if (ioctl(space->fd, IOMMUFD_IOAS_MAP, &map))
-		return pci_space_map_failed(space, va, len, iova, errno);
+		return pci_space_map_failed(space, len, iova, errno);
 	space->mapped += len;
 	return 0;
 }
@@ -224,6 +224,10 @@ static int bind_device(struct vfio_dev *v, const char *path, int iommufd)
 	close(v->fd);
 	if (err == EBUSY || (err == EINVAL && pci_find_holder(path, &holder)))
 		return pci_busy(&v->dev.info, path);
+	/* The kernel has a function of its group; and nothing else, for who could open the file may bind it.
+	 */
+	if (err == EPERM)
+		return pci_group_blocked(v->dev.env, &v->dev.info);
 	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", v->dev.info.bdf,
 		strerror(err));
 }

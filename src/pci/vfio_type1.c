@@ -8,7 +8,6 @@
  * Groups of the no-IOMMU mode come the same way; there the address space is that of physical memory
  * (physical.c).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,7 +43,7 @@ static int type1_map(struct mem_mapper *m, void *va, size_t len, uint64_t iova)
 	};
 
 	if (ioctl(space->fd, VFIO_IOMMU_MAP_DMA, &map))
-		return pci_space_map_failed(space, va, len, iova, errno);
+		return pci_space_map_failed(space, len, iova, errno);
 	space->mapped += len;
 	return 0;
 }
@@ -248,32 +247,6 @@ static bool join_space(struct nvio_env *env, struct vfio_group *group)
 
 /* ---- Groups ---- */
 
-/* Who keeps the group from user space. */
-static int not_viable(struct nvio_env *env, const struct nvio_pci_info *info)
-{
-	struct sysfs_path path;
-	struct nvio_pci_info other = { 0 };
-	struct pci_bdf bdf;
-	DIR *dir = sysfs_of(&path, env->opts.pci_root, info->bdf, "iommu_group/devices") ? NULL
-											 : opendir(path.text);
-	bool found = false;
-
-	for (struct dirent *e = dir ? readdir(dir) : NULL; e && !found; e = readdir(dir))
-		found = strcmp(e->d_name, info->bdf) != 0 && !pci_bdf_parse(e->d_name, &bdf) &&
-			!pci_inspect(env->opts.pci_root, &bdf, &other) && other.owner == NVIO_PCI_KERNEL &&
-			strcmp(other.driver, "pcieport") != 0 && strcmp(other.driver, "pci-stub") != 0;
-	if (dir)
-		closedir(dir);
-	if (!found)
-		return fail(-EBUSY,
-			"pci: %s: another function of its IOMMU group %d is in use by the kernel; `ls %s` shows them",
-			info->bdf, info->iommu_group, path.text);
-	return fail(-EBUSY,
-		"pci: %s: %s is in the same IOMMU group %d, and the kernel's driver %s has it; run `sudo nvio setup unbind %s` if it can be "
-		"spared, or move the drive to another slot",
-		info->bdf, other.bdf, info->iommu_group, other.driver, other.bdf);
-}
-
 static int open_group(
 	struct nvio_env *env, const struct nvio_pci_info *info, bool physical, struct vfio_group **out)
 {
@@ -294,7 +267,7 @@ static int open_group(
 	if (ioctl(group->fd, VFIO_GROUP_GET_STATUS, &status))
 		rc = fail(-errno, "pci: %s: vfio: %s: %s", info->bdf, path.text, strerror(errno));
 	else if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		rc = not_viable(env, info);
+		rc = pci_group_blocked(env, info);
 	else if (physical || !join_space(env, group))
 		rc = new_space(env, info, group, physical);
 	if (rc)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-#: about: a plain user who has the group's file and too low a limit on locked memory is told what limit is needed, and the function stays free
+#: about: a plain user who has the device file and too low a limit on locked memory is told what limit is needed, and the function stays free
 #: kernel: 6.1 6.12
 #: iommu: on
 #: drive: hd0 size=16M serial=foo
@@ -8,8 +8,9 @@
 bdf=$(nvme_bdf)
 bind_vfio "$bdf"
 as_user vm_pci_probe "$bdf" refused | tee /tmp/out
-expect /tmp/out 'refused: -13: .*cannot open /dev/vfio/[0-9]+: Permission denied; run .sudo nvio setup bind'
+expect /tmp/out 'refused: -13: .*cannot open /dev/vfio/[a-z0-9/]+: Permission denied; run .sudo nvio setup bind'
 chmod 666 "/dev/vfio/$(group_of "$bdf")" /dev/vfio/vfio
+[ ! -c /dev/iommu ] || chmod 666 /dev/iommu /dev/vfio/devices/*
 run vm_pci_probe "$bdf" memlock | tee /tmp/out
-expect /tmp/out 'as expected: .*RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed: run .ulimit -l 4096'
+expect /tmp/out 'as expected: mem: map .*(vfio|iommufd): [0-9a-f:.]+: what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed; run .ulimit -l 4096'
 run vm_pci_probe "$bdf" open enable identify
