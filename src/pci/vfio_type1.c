@@ -78,26 +78,36 @@ struct iommu {
 	struct mem_range ranges[32];
 };
 
+static void read_ranges(const char *cap, struct iommu *iommu)
+{
+	struct vfio_iommu_type1_info_cap_iova_range r;
+
+	memcpy(&r, cap, sizeof(r));
+	for (uint32_t i = 0; i < r.nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges); i++) {
+		struct vfio_iova_range range;
+
+		memcpy(&range, cap + sizeof(r) + i * sizeof(range), sizeof(range));
+		iommu->ranges[iommu->num_ranges++] = (struct mem_range){ range.start, range.end };
+	}
+}
+
+/* The chain of capabilities, which stand at any multiple of four bytes. */
 static void read_caps(const struct vfio_iommu_type1_info *info, size_t size, struct iommu *iommu)
 {
 	const char *bytes = (const char *)info;
 	uint32_t next = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
+	struct vfio_info_cap_header cap;
 
-	while (next && next + sizeof(struct vfio_info_cap_header) <= size) {
-		const struct vfio_info_cap_header *cap = (const void *)(bytes + next);
+	for (; next && next + sizeof(cap) <= size; next = cap.next) {
+		struct vfio_iommu_type1_info_dma_avail avail;
 
-		if (cap->id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) {
-			const struct vfio_iommu_type1_info_cap_iova_range *r = (const void *)cap;
-
-			for (uint32_t i = 0; i < r->nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges);
-				i++)
-				iommu->ranges[iommu->num_ranges++] =
-					(struct mem_range){ r->iova_ranges[i].start, r->iova_ranges[i].end };
-		} else if (cap->id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL) {
-			iommu->avail =
-				((const struct vfio_iommu_type1_info_dma_avail *)(const void *)cap)->avail;
+		memcpy(&cap, bytes + next, sizeof(cap));
+		if (cap.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) {
+			read_ranges(bytes + next, iommu);
+		} else if (cap.id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL) {
+			memcpy(&avail, bytes + next, sizeof(avail));
+			iommu->avail = avail.avail;
 		}
-		next = cap->next;
 	}
 }
 
