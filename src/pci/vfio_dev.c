@@ -72,17 +72,20 @@ static uint32_t map_areas(
 	uint32_t next = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
 	struct vfio_region_info_cap_sparse_mmap cap;
 
-	for (; next && next + sizeof(cap) <= info->argsz; next = cap.header.next) {
-		uint32_t count;
+	/* Copied out, as kernels need not put capabilities where fields of 64 bits may stand. */
+	while (next && next + sizeof(cap.header) <= info->argsz) {
+		memcpy(&cap.header, bytes + next, sizeof(cap.header));
+		if (cap.header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP && next + sizeof(cap) <= info->argsz) {
+			uint32_t count;
 
-		memcpy(&cap, bytes + next, sizeof(cap));
-		if (cap.header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
-			continue;
-		count = MIN(cap.nr_areas, AREAS_MAX);
-		if (next + sizeof(cap) + count * sizeof(areas[0]) > info->argsz)
-			break;
-		memcpy(areas, bytes + next + sizeof(cap), count * sizeof(areas[0]));
-		return count;
+			memcpy(&cap, bytes + next, sizeof(cap));
+			count = MIN(cap.nr_areas, AREAS_MAX);
+			if (count <= (info->argsz - next - sizeof(cap)) / sizeof(areas[0])) {
+				memcpy(areas, bytes + next + sizeof(cap), count * sizeof(areas[0]));
+				return count;
+			}
+		}
+		next = cap.header.next;
 	}
 	areas[0] = (struct vfio_region_sparse_mmap_area){ .offset = 0, .size = info->size };
 	return 1;

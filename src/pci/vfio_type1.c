@@ -78,36 +78,40 @@ struct iommu {
 	struct mem_range ranges[32];
 };
 
-static void read_ranges(const char *cap, struct iommu *iommu)
+/*
+ * One capability, with `room` bytes from its head on. Its fields are copied out: some kernels put capabilities
+ * at 4 modulo 8 (seen on Linux 6.1), and these have fields of 64 bits.
+ */
+static void read_cap(const char *at, size_t room, uint16_t id, struct iommu *iommu)
 {
-	struct vfio_iommu_type1_info_cap_iova_range r;
+	struct vfio_iommu_type1_info_cap_iova_range ranges;
+	struct vfio_iommu_type1_info_dma_avail avail;
+	struct vfio_iova_range range;
 
-	memcpy(&r, cap, sizeof(r));
-	for (uint32_t i = 0; i < r.nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges); i++) {
-		struct vfio_iova_range range;
-
-		memcpy(&range, cap + sizeof(r) + i * sizeof(range), sizeof(range));
-		iommu->ranges[iommu->num_ranges++] = (struct mem_range){ range.start, range.end };
+	if (id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE && room >= sizeof(ranges)) {
+		memcpy(&ranges, at, sizeof(ranges));
+		for (size_t i = 0; i < ranges.nr_iovas && iommu->num_ranges < ARRAY_SIZE(iommu->ranges) &&
+				   room - sizeof(ranges) >= (i + 1) * sizeof(range);
+			i++) {
+			memcpy(&range, at + sizeof(ranges) + i * sizeof(range), sizeof(range));
+			iommu->ranges[iommu->num_ranges++] = (struct mem_range){ range.start, range.end };
+		}
+	} else if (id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL && room >= sizeof(avail)) {
+		memcpy(&avail, at, sizeof(avail));
+		iommu->avail = avail.avail;
 	}
 }
 
-/* The chain of capabilities, which stand at any multiple of four bytes. */
 static void read_caps(const struct vfio_iommu_type1_info *info, size_t size, struct iommu *iommu)
 {
 	const char *bytes = (const char *)info;
 	uint32_t next = info->flags & VFIO_IOMMU_INFO_CAPS ? info->cap_offset : 0;
-	struct vfio_info_cap_header cap;
+	struct vfio_info_cap_header head;
 
-	for (; next && next + sizeof(cap) <= size; next = cap.next) {
-		struct vfio_iommu_type1_info_dma_avail avail;
-
-		memcpy(&cap, bytes + next, sizeof(cap));
-		if (cap.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) {
-			read_ranges(bytes + next, iommu);
-		} else if (cap.id == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL) {
-			memcpy(&avail, bytes + next, sizeof(avail));
-			iommu->avail = avail.avail;
-		}
+	while (next && next <= size - sizeof(head)) {
+		memcpy(&head, bytes + next, sizeof(head));
+		read_cap(bytes + next, size - next, head.id, iommu);
+		next = head.next;
 	}
 }
 
