@@ -214,6 +214,38 @@ static void threads_of_the_library_survive_too(void **state)
 	assert_int_equal(unit_in_child(looks_on_a_thread, NULL), 0);
 }
 
+static int ignores(void *arg)
+{
+	volatile uint32_t *other = vanishing(1, 0), *bar = vanishing(1, 0);
+	atomic_bool gone = false;
+
+	signal(SIGBUS, SIG_IGN);
+	alarm(10);
+	signal(SIGALRM, SIG_DFL);
+	if (pci_guard_add((void *)(uintptr_t)bar, page, &gone))
+		return 1;
+	raise(SIGBUS);
+	if (arg)
+		return other[0] ? 2 : 3;
+	return bar[0] == UINT32_MAX && gone ? 0 : 4;
+}
+
+/* As without us: one that is sent is ignored, one that an access raises cannot be. */
+static void a_process_that_ignores_it_dies_of_its_own_access_only(void **state)
+{
+	int status, access = 1;
+	pid_t pid;
+
+	assert_int_equal(unit_in_child(ignores, NULL), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(ignores(&access));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
 static atomic_bool go;
 
 static void *reader(void *arg)
@@ -276,6 +308,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_ours_goes_to_whoever_was_there),
 		cmocka_unit_test(one_who_comes_later_passes_on_to_it),
 		cmocka_unit_test(a_process_that_had_no_handler_dies_as_ever),
+		cmocka_unit_test(a_process_that_ignores_it_dies_of_its_own_access_only),
 		cmocka_unit_test(threads_of_the_library_survive_too),
 		cmocka_unit_test(threads_see_nothing_in_between),
 		cmocka_unit_test(there_is_a_bound),
