@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -29,6 +30,28 @@ static void rule_path(const char *bdf, char *path, size_t size)
 	snprintf(path, size, "%s/%s", rules_folder, name);
 }
 
+/* At each start root runs it, so whoever may change it, or put another in its place, would be root. Of another tree nothing is known. */
+static int check_program(const char *path)
+{
+	char part[PATH_MAX];
+	struct stat st;
+
+	snprintf(part, sizeof(part), "%s", path);
+	for (;;) {
+		char *slash = strrchr(part, '/');
+
+		if (stat(part[0] ? part : "/", &st))
+			return cli_fail("%s, which the rule has to name: %s", path, strerror(errno));
+		/* In a folder like /tmp, what is root's stays. */
+		if (st.st_uid || ((st.st_mode & S_IWOTH) && !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX))))
+			return cli_fail("this program lies at %s, and not only root can change %s: root must not run that at each start; install it, as in: "
+					"sudo make install", path, part[0] ? part : "/");
+		if (!slash)
+			return CLI_OK;
+		*slash = 0;
+	}
+}
+
 /* udev gives a meaning to % and $, and to quotes; a path with any of these is refused, not quoted. */
 static int own_path(char path[PATH_MAX])
 {
@@ -39,7 +62,7 @@ static int own_path(char path[PATH_MAX])
 	path[n] = 0;
 	if (strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/.+-") != (size_t)n)
 		return cli_fail("this program lies at '%s', which a rule of udev cannot name; install it, as in: make install", path);
-	return CLI_OK;
+	return tree_is_system() ? check_program(path) : CLI_OK;
 }
 
 /* It is the drive of that kind in that place: in another machine, or after cards have been moved, it is nobody. */

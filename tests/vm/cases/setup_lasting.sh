@@ -12,6 +12,14 @@ bind_kernel "$bdf"
 echo >"$SYSPCI/$bdf/driver_override"
 pages=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 before=$(cat $pages)
+# Root is to run the program at each start: not one that the user could change.
+mkdir /root/of_user
+cp "$(command -v nvio)" /root/of_user/nvio
+chown user /root/of_user
+run_fails 1 /root/of_user/nvio setup bind "$bdf" --persistent
+run expect /tmp/out 'not only root can change /root/of_user'
+[ -z "$(find /etc -name '*nvio*')" ] || fail "written: $(find /etc -name '*nvio*')"
+[ "$(driver_of "$bdf")" = nvme ] || fail "$bdf has driver $(driver_of "$bdf")"
 run nvio setup bind "$bdf" --user user --persistent
 rule=/etc/udev/rules.d/60-nvio-$bdf.rules
 run expect "$rule" "^# Written by nvio setup"
