@@ -202,6 +202,7 @@ void synth_nvme_move(struct synth_nvme *n)
 	}
 	if (!n->pulled) {
 		take_cc(n);
+		interrupt(n); /* for what it posted before it looks at what it is told */
 		take_doorbells(n);
 		if (hot->kick)
 			hot->kick(hot->ctx);
