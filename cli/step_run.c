@@ -82,20 +82,24 @@ static int modprobe(const char *verb, const char *name)
 
 static int own(const json_t *step, const char *path)
 {
-	char full[PATH_MAX];
+	char full[PATH_MAX], by_fd[32];
 	uid_t uid = (uid_t)number(step, "uid");
 	gid_t gid = (gid_t)number(step, "gid");
+	struct stat st;
 	int fd, rc = 0;
 
 	/* By descriptor, and not through a link: whoever may write to the folder could put one there. */
 	fd = open(tree_path(full, "%s", path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return failed(-errno, "cannot give away", full);
-	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
+	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st))
+		rc = -errno;
+	else if (S_ISLNK(st.st_mode))
+		rc = -ELOOP;
+	else if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) || chmod(by_fd, (mode_t)number(step, "mode")))
 		rc = -errno;
 	close(fd);
-	if (!rc && fchmodat(AT_FDCWD, full, (mode_t)number(step, "mode"), 0))
-		rc = -errno;
 	return rc ? failed(rc, "cannot give away", full) : 0;
 }
 

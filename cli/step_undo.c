@@ -173,7 +173,7 @@ static bool is_owned(const json_t *step)
 	char full[PATH_MAX];
 	struct stat st;
 
-	if (stat(tree_path(full, "%s", tree_get(step, "path")), &st))
+	if (lstat(tree_path(full, "%s", tree_get(step, "path")), &st))
 		return false;
 	return (number(step, "uid") < 0 || (json_int_t)st.st_uid == number(step, "uid")) &&
 	       (number(step, "gid") < 0 || (json_int_t)st.st_gid == number(step, "gid")) &&
@@ -252,7 +252,7 @@ static json_t *former_owner(const json_t *step)
 	json_t *inverse;
 	struct stat st;
 
-	if (stat(tree_path(full, "%s", path), &st))
+	if (lstat(tree_path(full, "%s", path), &st) || S_ISLNK(st.st_mode))
 		return NULL;
 	inverse = step_new("own", "path", path);
 	cli_json_set(inverse, "uid", json_integer(st.st_uid));

@@ -153,17 +153,30 @@ static int not_taken(const struct binding *b, int rc)
 		strerror(-rc));
 }
 
-/* Unbinding from VFIO waits, in the kernel, until its user has closed it: that is not for this call to do. */
-static int check_unused(const struct binding *b)
+static int check_file(const struct binding *b, const char *file)
 {
 	struct pci_holder holder;
 	struct sysfs_path path;
 
-	if (!b->info.vfio_path[0] || sysfs_path(&path, b->root, "%s", b->info.vfio_path + 1) ||
-		!pci_find_holder(path.text, &holder))
+	if (sysfs_path(&path, b->root, "%s", file + 1) || !pci_find_holder(path.text, &holder))
 		return 0;
 	return fail(-EBUSY, "pci: bind %s: process %d (%s) has %s open; end it first", b->info.bdf,
-		holder.pid, holder.name, b->info.vfio_path);
+		holder.pid, holder.name, file);
+}
+
+/*
+ * Unbinding from VFIO waits, in the kernel, until its user has closed it: that is not for this call to do. The user may
+ * have come by the group, whichever file we would take.
+ */
+static int check_unused(const struct binding *b)
+{
+	char group[32];
+	int rc = b->info.vfio_path[0] ? check_file(b, b->info.vfio_path) : 0;
+
+	if (rc || !b->info.vfio_path[0] || b->info.iommu_group < 0)
+		return rc;
+	snprintf(group, sizeof(group), "/dev/vfio/%d", b->info.iommu_group);
+	return check_file(b, group);
 }
 
 static int check(struct binding *b, const char *bdf_text, bool *done)

@@ -48,15 +48,23 @@ static struct slot *find(uintptr_t addr)
 	return NULL;
 }
 
+/* Raised by an access, which is made again when the handler returns; else it was sent, or tells of memory that nobody has touched. */
+static bool by_access(const siginfo_t *info)
+{
+	return info->si_code > 0 && info->si_code != BUS_MCEERR_AO;
+}
+
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
+	static const struct sigaction none = { .sa_handler = SIG_DFL };
+
 	if (before.sa_flags & SA_SIGINFO) {
 		before.sa_sigaction(sig, info, context);
-	} else if (before.sa_handler == SIG_DFL) {
-		/* It happens again when this returns, and then does what it would have done; one that was
-		 * sent has to be sent again. */
-		sigaction(sig, &before, NULL);
-		if (info->si_code <= 0)
+	} else if (before.sa_handler == SIG_DFL || (before.sa_handler == SIG_IGN && by_access(info))) {
+		/* An access that is made again does what it would have done: the kernel lets nobody ignore that, which would go on
+		 * for ever. One that was sent has to be sent again. */
+		sigaction(sig, &none, NULL);
+		if (!by_access(info))
 			raise(sig);
 	} else if (before.sa_handler != SIG_IGN) {
 		before.sa_handler(sig);

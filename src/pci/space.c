@@ -43,29 +43,37 @@ void pci_space_put(struct nvio_env *env, struct pci_space *space)
 
 int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err)
 {
-	struct rlimit limit = { 0 };
 	uint64_t need = (space->mapped + len + 1023) >> 10;
+	const char *name = space->mapper.name;
+	struct rlimit limit = { 0 };
 
 	switch (err) {
 	case ENOMEM:
 		getrlimit(RLIMIT_MEMLOCK, &limit);
 		if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >> 10 < need)
 			return fail(-EPERM,
-				"what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows %llu KiB and %llu KiB are "
-				"needed; run `ulimit -l %llu`, or `sudo nvio setup bind BDF --user $USER`",
-				(unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need,
+				"pci: %s: cannot map %zu bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows "
+				"%llu KiB and %llu KiB are needed; run `ulimit -l %llu`, or `sudo nvio setup bind BDF --user $USER`",
+				name, len, (unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need,
 				(unsigned long long)need);
 		return fail(-ENOMEM,
-			"no memory, or more of it locked by this user in all than RLIMIT_MEMLOCK allows; raise it (ulimit -l)");
+			"pci: %s: cannot map %zu bytes: no memory, or more of it locked by this user in all than "
+			"RLIMIT_MEMLOCK allows; raise it (ulimit -l)",
+			name, len);
 	case ENOSPC:
 		return fail(-ENOSPC,
-			"the IOMMU has no mapping left (%u when it was taken); register fewer and larger areas, or load "
-			"vfio_iommu_type1 with a larger dma_entry_limit",
-			space->avail);
-	case EFAULT: return fail(-EFAULT, "not all of it is memory that can be written");
+			"pci: %s: cannot map %zu bytes: the IOMMU has no mapping left (%u when it was taken); register fewer "
+			"and larger areas, or load vfio_iommu_type1 with a larger dma_entry_limit",
+			name, len, space->avail);
+	case EFAULT:
+		return fail(-EFAULT,
+			"pci: %s: cannot map %zu bytes: not all of it is memory that can be written", name,
+			len);
 	case EINVAL:
-		return fail(-EINVAL, "device address 0x%llx is not one that the IOMMU translates",
-			(unsigned long long)iova);
+		return fail(-EINVAL,
+			"pci: %s: cannot map %zu bytes: device address 0x%llx is not one that the IOMMU translates",
+			name, len, (unsigned long long)iova);
 	}
-	return fail(-err, "device address 0x%llx: %s", (unsigned long long)iova, strerror(err));
+	return fail(-err, "pci: %s: cannot map %zu bytes at device address 0x%llx: %s", name, len,
+		(unsigned long long)iova, strerror(err));
 }

@@ -105,7 +105,7 @@ int vfio_map_bar(struct pci_dev *dev, unsigned int index, void **base, size_t *l
 
 	if (rc)
 		return rc;
-	if (u.info.argsz > sizeof(u))
+	if (u.info.argsz > sizeof(u)) /* the kernel then told no capabilities, as there was no room */
 		u.info.flags &= ~VFIO_REGION_INFO_FLAG_CAPS;
 	if (!u.info.size)
 		return fail(-ENODEV, "pci: %s: there is no BAR %u", dev->info.bdf, index);

@@ -7,12 +7,12 @@
 
 #include <inttypes.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/opts.h"
+#include "base/signals.h"
 #include "thread/device.h"
 #include <nvio/error.h>
 
@@ -157,7 +157,7 @@ void os_thread_unref(struct nvio_os_thread *os)
 static int start(struct nvio_os_thread *os, const struct nvio_os_thread_opts *opts)
 {
 	pthread_attr_t attr;
-	sigset_t all, before;
+	sigset_t before;
 	int rc;
 
 	pthread_attr_init(&attr);
@@ -169,11 +169,9 @@ static int start(struct nvio_os_thread *os, const struct nvio_os_thread_opts *op
 				opts->stack_size, strerror(rc));
 		}
 	}
-	/* Signals are the application's business: none is delivered to a thread that it did not make. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signals_block(&before);
 	rc = pthread_create(&os->os, &attr, body, os);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	signals_restore(&before);
 	pthread_attr_destroy(&attr);
 	if (rc)
 		return fail(-rc, "thread: spawn: %s: cannot start an OS thread: %s", os->thread->name,

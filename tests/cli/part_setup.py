@@ -152,6 +152,20 @@ def bind_gives_a_drive_to_a_group(tool):
         same(owner_of(s.path('dev/vfio/12')), (0, 77, 0o660))
 
 
+def a_link_in_the_place_of_a_node_gives_nothing_away(tool):
+    needs_root()
+    with System() as s:
+        s.drive(BDF)
+        setup(tool, s, 'bind', BDF)
+        write(s.path('secret'), 'x')
+        os.chmod(s.path('secret'), 0o644)
+        os.unlink(s.path('dev/vfio/12'))
+        os.symlink('../../secret', s.path('dev/vfio/12'))
+        done = setup(tool, s, 'bind', BDF, '--user', 'bob', status=1)
+        check('cannot give away' in done.err and 'dev/vfio/12' in done.err, done.err)
+        same((owner_of(s.path('secret')), os.lstat(s.path('dev/vfio/12')).st_uid), ((0, os.getgid(), 0o644), 0))
+
+
 def bind_again_changes_only_whose_it_is(tool):
     needs_root()
     with System() as s:

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
@@ -15,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/signals.h"
 #include "bdev/modules/file.h"
 
 #define IDLE_BEFORE_SLEEP 4096u /* polls in a row that found nothing: some 100 us */
@@ -151,7 +151,7 @@ static void *work(void *arg)
 
 static int start_worker(struct pool *pool, struct worker *w)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int rc;
 
 	w->pool = pool;
@@ -160,11 +160,9 @@ static int start_worker(struct pool *pool, struct worker *w)
 		if (!w->bounce)
 			return fail(-ENOMEM, "bdev: file: %s: no memory for bounce buffers", pool->f->path);
 	}
-	/* Signals are the application's; it does not expect them on threads that it does not know. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
+	signals_block(&before);
 	rc = pthread_create(&w->os_thread, NULL, work, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	signals_restore(&before);
 	if (!rc)
 		return 0;
 	alloc_free(w->bounce);

@@ -7,11 +7,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/signals.h"
 #include "loop/loop.h"
 #include <nvio/error.h>
 
@@ -54,14 +54,12 @@ static void *run(void *arg)
 
 int drive_os_thread_start(struct nvio_drive *d)
 {
-	sigset_t all, before;
+	sigset_t before;
 	int rc;
 
-	/* Signals are the application's business: none is delivered to a thread that it knows nothing of. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	signals_block(&before);
 	rc = pthread_create(&d->os_thread, NULL, run, d);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	signals_restore(&before);
 	if (rc)
 		return fail(-rc, "drive: %s: cannot start an OS thread: %s", d->name, strerror(rc));
 	return 0;

@@ -245,23 +245,32 @@ static void a_driver_that_keeps_it_is_told(void **state)
 	assert_override("");
 }
 
-/* The kernel would wait for that process, and so would we. */
+/* The kernel would wait for that process, and so would we. With iommufd there are two files that it may have come by. */
 static void a_drive_that_a_process_uses_is_not_pulled_away(void **state)
 {
-	char path[PATH_MAX];
-	int fd;
+	static const char *const files[] = { "dev/vfio/12", "dev/vfio/devices/vfio0", "dev/vfio/12" };
 
 	assert_int_equal(nvio_pci_bind(tree_root, BDF, "vfio-pci"), 0);
-	tree_file("", "dev/vfio/12");
-	snprintf(path, sizeof(path), "%s/dev/vfio/12", tree_root);
-	fd = open(path, O_RDWR);
-	assert_true(fd >= 0);
-	assert_int_equal(nvio_pci_bind(tree_root, BDF, ""), -EBUSY);
-	snprintf(path, sizeof(path), "process %d", (int)getpid());
-	assert_errmsg(path);
-	assert_errmsg("/dev/vfio/12");
-	close(fd);
-	assert_driver("vfio-pci");
+	for (size_t i = 0; i < 3; i++) {
+		char path[PATH_MAX];
+		int fd;
+
+		tree_file("", "dev/vfio/12");
+		if (i) {
+			tree_file("", "dev/iommu");
+			tree_file("", "dev/vfio/devices/vfio0");
+			tree_dir("sys/bus/pci/devices/" BDF "/vfio-dev/vfio0");
+		}
+		snprintf(path, sizeof(path), "%s/%s", tree_root, files[i]);
+		fd = open(path, O_RDWR);
+		assert_true(fd >= 0);
+		assert_int_equal(nvio_pci_bind(tree_root, BDF, ""), -EBUSY);
+		snprintf(path, sizeof(path), "process %d", (int)getpid());
+		assert_errmsg(path);
+		assert_errmsg(files[i]);
+		close(fd);
+		assert_driver("vfio-pci");
+	}
 	assert_int_equal(nvio_pci_bind(tree_root, BDF, ""), 0);
 	assert_driver("nvme");
 }

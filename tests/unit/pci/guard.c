@@ -10,6 +10,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <nvio/env.h>
+#include <nvio/thread.h>
+
 static size_t page;
 
 /* A mapping of `pages` pages whose file is cut to `left`. */
@@ -186,6 +189,63 @@ static void a_process_that_had_no_handler_dies_as_ever(void **state)
 	assert_int_equal(unit_in_child(dies, &raised), -1);
 }
 
+static int looks(struct nvio_thread *thread, void *arg)
+{
+	return *(volatile uint32_t *)arg == UINT32_MAX ? 0 : 1;
+}
+
+static int looks_on_a_thread(void *arg)
+{
+	volatile uint32_t *bar = vanishing(1, 0);
+	struct nvio_os_thread *os;
+	atomic_bool gone = false;
+	struct nvio_env *env;
+
+	set_default();
+	if (pci_guard_add((void *)(uintptr_t)bar, page, &gone) || nvio_env_open(NULL, &env) ||
+		nvio_os_thread_spawn(env, NULL, looks, (void *)(uintptr_t)bar, &os))
+		return 1;
+	return nvio_os_thread_join(os) || !gone ? 2 : 0;
+}
+
+/* They block the signals of the application, which this is not one of. */
+static void threads_of_the_library_survive_too(void **state)
+{
+	assert_int_equal(unit_in_child(looks_on_a_thread, NULL), 0);
+}
+
+static int ignores(void *arg)
+{
+	volatile uint32_t *other = vanishing(1, 0), *bar = vanishing(1, 0);
+	atomic_bool gone = false;
+
+	signal(SIGBUS, SIG_IGN);
+	alarm(10);
+	signal(SIGALRM, SIG_DFL);
+	if (pci_guard_add((void *)(uintptr_t)bar, page, &gone))
+		return 1;
+	raise(SIGBUS);
+	if (arg)
+		return other[0] ? 2 : 3;
+	return bar[0] == UINT32_MAX && gone ? 0 : 4;
+}
+
+/* As without us: one that is sent is ignored, one that an access raises cannot be. */
+static void a_process_that_ignores_it_dies_of_its_own_access_only(void **state)
+{
+	int status, access = 1;
+	pid_t pid;
+
+	assert_int_equal(unit_in_child(ignores, NULL), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(ignores(&access));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
 static atomic_bool go;
 
 static void *reader(void *arg)
@@ -248,6 +308,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_ours_goes_to_whoever_was_there),
 		cmocka_unit_test(one_who_comes_later_passes_on_to_it),
 		cmocka_unit_test(a_process_that_had_no_handler_dies_as_ever),
+		cmocka_unit_test(a_process_that_ignores_it_dies_of_its_own_access_only),
+		cmocka_unit_test(threads_of_the_library_survive_too),
 		cmocka_unit_test(threads_see_nothing_in_between),
 		cmocka_unit_test(there_is_a_bound),
 	};

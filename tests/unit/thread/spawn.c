@@ -74,7 +74,8 @@ static int look_around(struct nvio_thread *t, void *arg)
 	l->cores = CPU_COUNT(&set);
 	l->core = l->cores == 1 ? sched_getcpu() : -1;
 	pthread_sigmask(SIG_SETMASK, NULL, &mask);
-	l->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGUSR1);
+	/* Blocked, the SIGBUS of a drive that was pulled out would end the process, whatever handles it. */
+	l->signals_blocked = sigismember(&mask, SIGTERM) && sigismember(&mask, SIGUSR1) && !sigismember(&mask, SIGBUS);
 	pthread_getattr_np(pthread_self(), &attr);
 	pthread_attr_getstacksize(&attr, &l->stack);
 	pthread_attr_destroy(&attr);
