@@ -47,12 +47,26 @@ ulimit -l 65536
 run nvio setup bind "$bdf" --user user
 [ "$(stat -c %U "/dev/vfio/devices/$(ls "$SYSPCI/$bdf/vfio-dev")")" = user ] || fail 'the character device is not the user'"'"'s'
 run as_user nvio perf "$bdf" --rw randrw --verify --ios 500
+# Whose process it is cannot be seen by every user; that it is one can.
+nvio perf "$bdf" --rw randread --time 60 >/dev/null 2>&1 &
+sleep 1
+run_fails 1 as_user nvio id-ctrl "$bdf"
+run expect /tmp/out "$bdf: another process has it; .sudo fuser -v /dev/vfio/devices/vfio"
+kill -9 $!
+wait $! || true
 
 # Where there is no /dev/iommu, as in a container that was not given it, it goes by the group.
 mv /dev/iommu /dev/iommu-away
 nvio list -o json >/tmp/list
 run expect /tmp/list '"VfioPath": *"/dev/vfio/[0-9]+"'
 run nvio perf "$bdf" --rw randrw --verify --ios 300
+# Who has it by the group has it, too.
+nvio perf "$bdf" --rw randread --time 60 >/dev/null 2>&1 &
+sleep 1
 mv /dev/iommu-away /dev/iommu
+run_fails 1 nvio id-ctrl "$bdf"
+run expect /tmp/out "$bdf: process $! \(nvio\) has it"
+kill -9 $!
+wait $! || true
 run nvio setup reset
 [ "$(driver_of "$bdf")" = nvme ] || fail "after the reset $bdf has driver $(driver_of "$bdf")"
