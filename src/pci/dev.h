@@ -85,7 +85,7 @@ bool pci_space_same_ranges(const struct pci_space *space, const struct mem_range
 /* One user less; with the last, everything is unmapped, and it goes. */
 void pci_space_put(struct nvio_env *env, struct pci_space *space);
 /*
- * The words for a map that failed with `err` (positive), to which the room mem adds what was to be mapped by whom. Returns -errno.
+ * The words for a map that failed with `err` (positive), all that the user sees of it. Returns -errno.
  */
 int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An IOMMU's address space as the room mem sees it: which addresses, and the words when it does not map. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -41,31 +42,44 @@ void pci_space_put(struct nvio_env *env, struct pci_space *space)
 	alloc_free(space);
 }
 
+/* Locked memory, or memory as such: the kernel says the same of both. */
+static int out_of_memory(const struct pci_space *space, size_t len, char *why, size_t size)
+{
+	uint64_t need = (space->mapped + len + 1023) >> 10;
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >> 10 >= need) {
+		snprintf(why, size,
+			"no memory, or more of it locked by this user in all than RLIMIT_MEMLOCK allows; raise it (ulimit -l)");
+		return -ENOMEM;
+	}
+	snprintf(why, size,
+		"what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows %llu KiB and %llu KiB are needed; run "
+		"`ulimit -l %llu`, or `sudo nvio setup memlock %lluM --user $USER`",
+		(unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need, (unsigned long long)need,
+		(unsigned long long)DIV_ROUND_UP(need, 1024u));
+	return -EPERM;
+}
+
 int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err)
 {
-	struct rlimit limit = { 0 };
-	uint64_t need = (space->mapped + len + 1023) >> 10;
+	char why[320];
+	int rc = -err;
 
 	switch (err) {
-	case ENOMEM:
-		getrlimit(RLIMIT_MEMLOCK, &limit);
-		if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >> 10 < need)
-			return fail(-EPERM,
-				"what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows %llu KiB and %llu KiB are "
-				"needed; run `ulimit -l %llu`, or `sudo nvio setup bind BDF --user $USER`",
-				(unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need,
-				(unsigned long long)need);
-		return fail(-ENOMEM,
-			"no memory, or more of it locked by this user in all than RLIMIT_MEMLOCK allows; raise it (ulimit -l)");
+	case ENOMEM: rc = out_of_memory(space, len, why, sizeof(why)); break;
 	case ENOSPC:
-		return fail(-ENOSPC,
+		snprintf(why, sizeof(why),
 			"the IOMMU has no mapping left (%u when it was taken); register fewer and larger areas, or load "
 			"vfio_iommu_type1 with a larger dma_entry_limit",
 			space->avail);
-	case EFAULT: return fail(-EFAULT, "not all of it is memory that can be written");
+		break;
+	case EFAULT: snprintf(why, sizeof(why), "not all of it is memory that can be written"); break;
 	case EINVAL:
-		return fail(-EINVAL, "device address 0x%llx is not one that the IOMMU translates",
-			(unsigned long long)iova);
+		snprintf(why, sizeof(why), "device address 0x%llx is not one that the IOMMU translates", (unsigned long long)iova);
+		break;
+	default: snprintf(why, sizeof(why), "device address 0x%llx: %s", (unsigned long long)iova, strerror(err));
 	}
-	return fail(-err, "device address 0x%llx: %s", (unsigned long long)iova, strerror(err));
+	return fail(rc, "mem: map %zu bytes: %s: %s", len, space->mapper.name, why);
 }
