@@ -178,7 +178,8 @@ void pci_close(struct pci_dev *dev)
 	env = dev->env;
 	pthread_mutex_lock(&env->pci->lock);
 	/* No DMA first: all that follows takes memory away from under it. */
-	if (!pci_set_bus_master(dev, false))
+	pci_set_bus_master(dev, false);
+	if (!pci_look(dev))
 		dev->way->reset(dev);
 	for (unsigned int i = 0; i < PCI_BARS; i++) {
 		if (!dev->bars[i].base)
@@ -228,23 +229,21 @@ int pci_config_write(struct pci_dev *dev, uint32_t offset, uint32_t width, uint3
 	return rc ? rc : dev->way->config_write(dev, offset, width, value);
 }
 
-/* Also for one that the kernel wants back: until it is given back it works, and must be told to stop. */
-static int no_more_dma(struct pci_dev *dev)
-{
-	uint32_t command = 0;
-	int rc = dev->way->config_read(dev, PCI_CFG_COMMAND, 2, &command);
-
-	if (!rc && command == 0xffff)
-		return -ENODEV; /* pulled out */
-	return rc ? rc : dev->way->config_write(dev, PCI_CFG_COMMAND, 2, command & ~PCI_CMD_BUS_MASTER);
-}
-
 int pci_set_bus_master(struct pci_dev *dev, bool on)
 {
-	uint32_t command;
-	int rc = on ? pci_config_read(dev, PCI_CFG_COMMAND, 2, &command) : no_more_dma(dev);
+	uint32_t command = 0;
+	int rc;
 
-	return rc || !on ? rc : pci_config_write(dev, PCI_CFG_COMMAND, 2, command | PCI_CMD_BUS_MASTER);
+	if (on && pci_is_gone(dev))
+		return fail(-ENODEV, "pci: %s: the function is gone", dev->info.bdf);
+	/* Off also when it is gone: one that the system only wants back still does what it was told to do. */
+	rc = dev->way->config_read(dev, PCI_CFG_COMMAND, 2, &command);
+	if (!rc && command == 0xffff)
+		rc = fail(-ENODEV, "pci: %s: the function does not answer", dev->info.bdf);
+	if (rc)
+		return rc;
+	command = on ? command | PCI_CMD_BUS_MASTER : command & ~PCI_CMD_BUS_MASTER;
+	return dev->way->config_write(dev, PCI_CFG_COMMAND, 2, command);
 }
 
 /* ---- BARs, reset, interrupts ---- */

@@ -84,9 +84,7 @@ bool pci_space_set_ranges(struct pci_space *space, const struct mem_range *range
 bool pci_space_same_ranges(const struct pci_space *space, const struct mem_range *ranges, uint32_t count);
 /* One user less; with the last, everything is unmapped, and it goes. */
 void pci_space_put(struct nvio_env *env, struct pci_space *space);
-/*
- * The words for a map that failed with `err` (positive), all that the user sees of it. Returns -errno.
- */
+/* The words for a map that failed with `err` (positive). Returns -errno. */
 int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err);
 
 /* ---- guard.c: mapped BARs that vanish ---- */

@@ -47,6 +47,7 @@ uint32_t pci_class(const struct pci_dev *dev); /* 0x010802 */
 int pci_config_read(struct pci_dev *dev, uint32_t offset, uint32_t width, uint32_t *value);
 int pci_config_write(struct pci_dev *dev, uint32_t offset, uint32_t width, uint32_t value);
 
+/* 0; -ENODEV it is gone; -EIO. Off is also asked of a function that is gone, as long as it answers: the system may only want it back. */
 int pci_set_bus_master(struct pci_dev *dev, bool on);
 
 /*

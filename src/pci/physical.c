@@ -52,16 +52,17 @@ static int physical(struct mem_mapper *m, const void *va, size_t len, uint64_t *
 		int rc = read_entries(space->physical_fd, first, page, span / page, entries);
 
 		if (rc)
-			return fail(rc, "/proc/self/pagemap: %s", strerror(-rc));
+			return fail(rc, "pci: %s: /proc/self/pagemap: %s", m->name, strerror(-rc));
 		for (; done < len && (uintptr_t)va + done < first + span; done += MEM_PAGE) {
 			uint64_t entry = entries[((uintptr_t)va + done - first) / page];
 
 			if (!(entry & PAGEMAP_PRESENT))
-				return fail(-EFAULT, "the page at %p is not in memory",
+				return fail(-EFAULT, "pci: %s: the page at %p is not in memory", m->name,
 					(void *)((uintptr_t)va + done));
 			if (!(entry & PAGEMAP_PFN))
 				return fail(-EPERM,
-					"the kernel does not tell physical addresses; run it as root");
+					"pci: %s: the kernel does not tell physical addresses; run it as root",
+					m->name);
 			addrs[done / MEM_PAGE] = (entry & PAGEMAP_PFN) * page + ((uintptr_t)va + done) % page;
 		}
 	}

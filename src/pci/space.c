@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* An IOMMU's address space as the room mem sees it: which addresses, and the words when it does not map. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -42,44 +41,40 @@ void pci_space_put(struct nvio_env *env, struct pci_space *space)
 	alloc_free(space);
 }
 
-/* Locked memory, or memory as such: the kernel says the same of both. */
-static int out_of_memory(const struct pci_space *space, size_t len, char *why, size_t size)
-{
-	uint64_t need = (space->mapped + len + 1023) >> 10;
-	struct rlimit limit = { 0 };
-
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >> 10 >= need) {
-		snprintf(why, size,
-			"no memory, or more of it locked by this user in all than RLIMIT_MEMLOCK allows; raise it (ulimit -l)");
-		return -ENOMEM;
-	}
-	snprintf(why, size,
-		"what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows %llu KiB and %llu KiB are needed; run "
-		"`ulimit -l %llu`, or `sudo nvio setup memlock %lluM --user $USER`",
-		(unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need, (unsigned long long)need,
-		(unsigned long long)DIV_ROUND_UP(need, 1024u));
-	return -EPERM;
-}
-
 int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iova, int err)
 {
-	char why[320];
-	int rc = -err;
+	uint64_t need = (space->mapped + len + 1023) >> 10;
+	const char *name = space->mapper.name;
+	struct rlimit limit = { 0 };
 
 	switch (err) {
-	case ENOMEM: rc = out_of_memory(space, len, why, sizeof(why)); break;
+	case ENOMEM:
+		getrlimit(RLIMIT_MEMLOCK, &limit);
+		if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >> 10 < need)
+			return fail(-EPERM,
+				"pci: %s: cannot map %zu bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows "
+				"%llu KiB and %llu KiB are needed; run `ulimit -l %llu`, or "
+				"`sudo nvio setup memlock %lluM --user $USER`",
+				name, len, (unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need,
+				(unsigned long long)need, (unsigned long long)DIV_ROUND_UP(need, 1024u));
+		return fail(-ENOMEM,
+			"pci: %s: cannot map %zu bytes: no memory, or more of it locked by this user in all than "
+			"RLIMIT_MEMLOCK allows; raise it (ulimit -l)",
+			name, len);
 	case ENOSPC:
-		snprintf(why, sizeof(why),
-			"the IOMMU has no mapping left (%u when it was taken); register fewer and larger areas, or load "
-			"vfio_iommu_type1 with a larger dma_entry_limit",
-			space->avail);
-		break;
-	case EFAULT: snprintf(why, sizeof(why), "not all of it is memory that can be written"); break;
+		return fail(-ENOSPC,
+			"pci: %s: cannot map %zu bytes: the IOMMU has no mapping left (%u when it was taken); register fewer "
+			"and larger areas, or load vfio_iommu_type1 with a larger dma_entry_limit",
+			name, len, space->avail);
+	case EFAULT:
+		return fail(-EFAULT,
+			"pci: %s: cannot map %zu bytes: not all of it is memory that can be written", name,
+			len);
 	case EINVAL:
-		snprintf(why, sizeof(why), "device address 0x%llx is not one that the IOMMU translates", (unsigned long long)iova);
-		break;
-	default: snprintf(why, sizeof(why), "device address 0x%llx: %s", (unsigned long long)iova, strerror(err));
+		return fail(-EINVAL,
+			"pci: %s: cannot map %zu bytes: device address 0x%llx is not one that the IOMMU translates",
+			name, len, (unsigned long long)iova);
 	}
-	return fail(rc, "mem: map %zu bytes: %s: %s", len, space->mapper.name, why);
+	return fail(-err, "pci: %s: cannot map %zu bytes at device address 0x%llx: %s", name, len,
+		(unsigned long long)iova, strerror(err));
 }

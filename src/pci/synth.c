@@ -112,6 +112,14 @@ bool synth_raise(struct synth *s, uint32_t vector)
 	return told;
 }
 
+void synth_ask_back(struct synth *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->gone_fd >= 0)
+		eventfd_write(s->gone_fd, 1);
+	pthread_mutex_unlock(&s->lock);
+}
+
 void synth_pull(struct synth *s)
 {
 	pthread_mutex_lock(&s->lock);
@@ -188,6 +196,16 @@ static int synth_reset(struct pci_dev *dev)
 	return 0;
 }
 
+static int synth_vectors_enable(struct pci_dev *dev, uint32_t count)
+{
+	struct synth *s = synth_of(dev);
+	int rc = fault(s, &s->faults.vectors_enable, "interrupt vectors");
+
+	if (!rc)
+		atomic_store(&s->counts.vectors_enabled, count);
+	return rc;
+}
+
 static int synth_vector_set(struct pci_dev *dev, uint32_t vector, int fd)
 {
 	struct synth *s = synth_of(dev);
@@ -227,6 +245,7 @@ static const struct pci_way synth_way = {
 	.map_bar = synth_map_bar,
 	.unmap_bar = synth_unmap_bar,
 	.reset = synth_reset,
+	.vectors_enable = synth_vectors_enable,
 	.vector_set = synth_vector_set,
 	.close = synth_close,
 };
@@ -259,6 +278,7 @@ static int take(struct nvio_env *env, struct synth *s, struct pci_dev **dev)
 	if (s->tells_when_gone)
 		s->gone_fd = d->dev.gone_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->taken = true;
+	atomic_store(&s->counts.vectors_enabled, 0);
 	atomic_fetch_add(&s->counts.opens, 1);
 	*dev = &d->dev;
 	return 0;

@@ -16,12 +16,13 @@
 
 /* What can be made to fail: each the next time it is called, once, with the -errno put here. */
 struct synth_faults {
-	atomic_int open, config_read, config_write, bar, reset, vector;
+	atomic_int open, config_read, config_write, bar, reset, vectors_enable, vector;
 };
 
 /* What was asked of it. */
 struct synth_counts {
 	atomic_uint opens, closes, config_writes, resets, vectors_set;
+	atomic_uint vectors_enabled; /* so many since it was opened */
 };
 
 struct synth {
@@ -69,6 +70,9 @@ bool synth_is_bus_master(struct synth *s);
 
 /* The device's interrupt. False: the vector leads to nothing. Any thread. */
 bool synth_raise(struct synth *s, uint32_t vector);
+
+/* The system wants it back: pci_gone_fd() says so from now on, and the function still answers. Any thread. */
+void synth_ask_back(struct synth *s);
 
 /* Out of its slot: configuration space and BARs read as all-ones (the memory of the BARs is filled with it). Any thread. */
 void synth_pull(struct synth *s);

@@ -70,17 +70,22 @@ static uint32_t map_areas(
 {
 	const char *bytes = (const char *)info;
 	uint32_t next = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+	struct vfio_region_info_cap_sparse_mmap cap;
 
-	while (next && next + sizeof(struct vfio_info_cap_header) <= info->argsz) {
-		const struct vfio_region_info_cap_sparse_mmap *cap = (const void *)(bytes + next);
+	/* Copied out, as kernels need not put capabilities where fields of 64 bits may stand. */
+	while (next && next + sizeof(cap.header) <= info->argsz) {
+		memcpy(&cap.header, bytes + next, sizeof(cap.header));
+		if (cap.header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP && next + sizeof(cap) <= info->argsz) {
+			uint32_t count;
 
-		if (cap->header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
-			uint32_t count = MIN(cap->nr_areas, AREAS_MAX);
-
-			memcpy(areas, cap->areas, count * sizeof(areas[0]));
-			return count;
+			memcpy(&cap, bytes + next, sizeof(cap));
+			count = MIN(cap.nr_areas, AREAS_MAX);
+			if (count <= (info->argsz - next - sizeof(cap)) / sizeof(areas[0])) {
+				memcpy(areas, bytes + next + sizeof(cap), count * sizeof(areas[0]));
+				return count;
+			}
 		}
-		next = cap->header.next;
+		next = cap.header.next;
 	}
 	areas[0] = (struct vfio_region_sparse_mmap_area){ .offset = 0, .size = info->size };
 	return 1;
@@ -100,7 +105,7 @@ int vfio_map_bar(struct pci_dev *dev, unsigned int index, void **base, size_t *l
 
 	if (rc)
 		return rc;
-	if (u.info.argsz > sizeof(u))
+	if (u.info.argsz > sizeof(u)) /* the kernel then told no capabilities, as there was no room */
 		u.info.flags &= ~VFIO_REGION_INFO_FLAG_CAPS;
 	if (!u.info.size)
 		return fail(-ENODEV, "pci: %s: there is no BAR %u", dev->info.bdf, index);

@@ -469,7 +469,8 @@ int mq_create(struct nvio_ctrlr *c, const struct mq_bar *bar, uint16_t qid, uint
 	mq->sq_doorbell = bar->doorbell(c, 2u * qid);
 	mq->cq_doorbell = bar->doorbell(c, 2u * qid + 1);
 	if (!mq->sq_doorbell || !mq->cq_doorbell) {
-		fail(rc, "%s: %s: queue pair %u has no doorbell: the controller's BAR is too small", c->ops->name, c->trid.traddr, qid);
+		fail(rc, "%s: %s: queue pair %u has no doorbell: the controller's BAR is too small; use fewer queue pairs (num_io_queues)", c->ops->name,
+			c->trid.traddr, qid);
 		goto err_qpair;
 	}
 	rc = -ENOMEM;

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/fail.h"
+#include "base/text.h"
 #include "host/pcie/mq.h"
 #include "pci/pci.h"
 #include <nvio/error.h>
@@ -53,7 +54,8 @@ static bool gone(struct nvio_ctrlr *c)
 
 static uint32_t read32(struct pcie *p, uint32_t offset)
 {
-	return NVIO_LE_SWAP(32, *(volatile uint32_t *)(p->bar + offset));
+	/* Acquire: what the controller wrote to memory before it showed this value must not be read before it. */
+	return NVIO_LE_SWAP(32, __atomic_load_n((volatile uint32_t *)(p->bar + offset), __ATOMIC_ACQUIRE));
 }
 
 static uint64_t pcie_reg_read(struct nvio_ctrlr *c, uint32_t offset, uint32_t width)
@@ -107,7 +109,8 @@ static int check_function(struct nvio_ctrlr *c, struct pcie *p)
 		return rc;
 	/* The registers, and at least the doorbells of the admin queue. */
 	if (p->bar_len < REGS_SIZE + 8)
-		return fail(-ENODEV, "pcie: %s: BAR 0 has %zu bytes; registers and doorbells need more than %u", c->trid.traddr, p->bar_len, REGS_SIZE);
+		return fail(-ENODEV, "pcie: %s: BAR 0 has %zu bytes; registers and doorbells need more than %u: it is not a whole NVMe controller, or "
+			"broken; `lspci -vs %s` shows its memory", c->trid.traddr, p->bar_len, REGS_SIZE, c->trid.traddr);
 	p->bar = bar;
 	return 0;
 }
@@ -136,6 +139,7 @@ static void drop(struct pcie *p)
 static int pcie_open(struct nvio_ctrlr *c)
 {
 	struct pcie *p = alloc_zeroed(sizeof(*p));
+	char why[512];
 	int rc;
 
 	if (!p)
@@ -146,11 +150,14 @@ static int pcie_open(struct nvio_ctrlr *c)
 		rc = check_function(c, p);
 	if (!rc)
 		rc = make_bells(c, p);
-	if (rc)
+	if (rc) {
+		/* Giving it back may have words of its own. */
+		text_format(why, sizeof(why), "%s", nvio_errmsg());
 		drop(p);
-	else
-		c->transport = p;
-	return rc;
+		return fail(rc, "%s", why);
+	}
+	c->transport = p;
+	return 0;
 }
 
 static void bell_close(struct pcie *p, uint32_t vector)

@@ -8,6 +8,8 @@ struct fix f;
 
 static uint64_t on_clock(void *arg)
 {
+	if (f.tick)
+		f.tick();
 	return __atomic_add_fetch(&f.now_ns, f.step_ns, __ATOMIC_RELAXED);
 }
 

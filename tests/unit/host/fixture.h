@@ -44,6 +44,7 @@ struct fix {
 	bool (*io)(unsigned qid, const struct nvio_sqe *sqe);
 	struct fix_held held[FIX_HELD];
 	unsigned held_count;
+	void (*tick)(void); /* whenever somebody looks at the clock: whatever moves beside the host */
 	unsigned seen[256]; /* admin commands by opcode */
 	nvio_le32 features[256]; /* what was last set: cdw11 by feature */
 };

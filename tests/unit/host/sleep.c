@@ -160,7 +160,8 @@ static void keep_alive_goes_on_asleep(void **state)
 			nvio_qpair_poll(r.qp, 0); /* alone: polling any queue pair keeps the controller alive */
 		}
 		nvio_drive_get_stats(r.drive, &st);
-		assert_in_range(st.admin_commands - before, 3, 12);
+		/* One each 100 ms at the most, however long a busy machine made of the second; a few as late as it likes. */
+		assert_in_range(st.admin_commands - before, 3, 2 + (clock_monotonic_ns() - begin) / (100 * NS_PER_MS));
 		assert_int_equal(nvio_ctrlr_reset_count(r.c), 0);
 		rig_close();
 	}

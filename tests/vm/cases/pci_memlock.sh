@@ -13,7 +13,7 @@ expect /tmp/out 'refused: -13: .*cannot open /dev/vfio/[a-z0-9/]+: Permission de
 chmod 666 "/dev/vfio/$(group_of "$bdf")" /dev/vfio/vfio
 [ ! -c /dev/iommu ] || chmod 666 /dev/iommu /dev/vfio/devices/*
 run vm_pci_probe "$bdf" memlock | tee /tmp/out
-expect /tmp/out 'as expected: mem: map .*(vfio|iommufd): [0-9a-f:.]+: what is mapped counts as locked memory, of which RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed; run .ulimit -l 4096'
+expect /tmp/out 'as expected: pci: (vfio|iommufd): [0-9a-f:.]+: cannot map 4194304 bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed; run .ulimit -l 4096'
 # What it says is understood.
 run $(sed -n 's/.*`sudo \(nvio setup memlock [^`]*\)$USER`.*/\1user/p' /tmp/out)
 run expect /etc/security/limits.d/90-nvio-user.conf '^user - memlock 4096$'

@@ -7,7 +7,7 @@
 #: programs: tests/vm/programs/vm_pci_probe
 
 GUEST = r'''
-for i in 1 2; do
+for i in 1 2 3 4 5; do
 	host plug
 	wait_for 10 nvme_bdf 0
 	bdf=$(nvme_bdf)

@@ -10,10 +10,12 @@
 a=$(nvme_bdf 0) b=$(nvme_bdf 1)
 bind_vfio "$a"
 bind_vfio "$b"
-nvio perf "$a" --rw randrw --verify --time 3 >/tmp/a 2>&1 &
+nvio perf "$a" -v --rw randrw --verify --time 8 >/tmp/a 2>&1 &
 first=$!
-run nvio perf "$b" --rw randrw --verify --time 2
+wait_for 20 grep -q -- '-> ready' /tmp/a
 run_fails 1 nvio id-ctrl "$a"
 run expect /tmp/out "$a.*process [0-9]+ \(nvio\) has it"
+run nvio perf "$b" --rw randrw --verify --time 2
+kill -0 "$first" || fail 'the first one ended before the second: they were not at it at once'
 run wait "$first"
-cat /tmp/a
+tail /tmp/a
