@@ -13,7 +13,7 @@
 #include "setup.h"
 
 /*
- * Memory for DMA is counted twice, once as locked and once as mapped for the device. A region of the heap has 4 MiB, and queues and
+ * Memory for DMA counts for each address space that it is mapped in. A region of the heap has 4 MiB, and queues and
  * buffers of a small program take two.
  */
 #define MEMLOCK_LEAST ((rlim_t)16 << 20)
@@ -36,7 +36,7 @@ void doctor_memlock(struct doctor *d)
 		doctor_say(d, DOCTOR_PROBLEM, "memlock", fix, "you may lock %s, and DMA needs at least 16 MiB", now);
 	else if (limit.rlim_cur < MEMLOCK_AMPLE)
 		doctor_say(d, DOCTOR_NOTE, "memlock", fix,
-			"you may lock %s, enough for small buffers; what an application allocates for DMA counts twice", now);
+			"you may lock %s, enough for small buffers; all that an application allocates for DMA counts", now);
 	else
 		doctor_say(d, DOCTOR_OK, "memlock", NULL, "you may lock %s", now);
 }

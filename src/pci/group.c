@@ -28,7 +28,7 @@ int pci_group_blocked(const struct nvio_env *env, const struct nvio_pci_info *in
 			"pci: %s: another function of its IOMMU group %d is in use by the kernel; `ls %s` shows them",
 			info->bdf, info->iommu_group, path.text);
 	return fail(-EBUSY,
-		"pci: %s: %s is in the same IOMMU group %d, and the kernel's driver %s has it; run `sudo nvio setup unbind %s` if it can be "
-		"spared, or move the drive to another slot",
-		info->bdf, other.bdf, info->iommu_group, other.driver, other.bdf);
+		"pci: %s: %s is in the same IOMMU group %d, and the kernel's driver %s has it; if it can be spared, "
+		"`sudo nvio setup bind %s %s` takes both, or move the drive to another slot",
+		info->bdf, other.bdf, info->iommu_group, other.driver, info->bdf, other.bdf);
 }

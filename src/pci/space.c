@@ -55,9 +55,10 @@ int pci_space_map_failed(const struct pci_space *space, size_t len, uint64_t iov
 		if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur >> 10 < need)
 			return fail(-EPERM,
 				"pci: %s: cannot map %zu bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows "
-				"%llu KiB and %llu KiB are needed; run `ulimit -l %llu`, or `sudo nvio setup bind BDF --user $USER`",
+				"%llu KiB and %llu KiB are needed; run `ulimit -l %llu`, or "
+				"`sudo nvio setup memlock %lluM --user $USER`",
 				name, len, (unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need,
-				(unsigned long long)need);
+				(unsigned long long)need, (unsigned long long)DIV_ROUND_UP(need, 1024u));
 		return fail(-ENOMEM,
 			"pci: %s: cannot map %zu bytes: no memory, or more of it locked by this user in all than "
 			"RLIMIT_MEMLOCK allows; raise it (ulimit -l)",

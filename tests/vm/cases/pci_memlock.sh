@@ -3,7 +3,8 @@
 #: kernel: 6.1 6.12 built
 #: iommu: on
 #: drive: hd0 size=16M serial=foo
-#: programs: tests/vm/programs/vm_pci_probe
+#: needs: setup
+#: programs: nvio tests/vm/programs/vm_pci_probe
 
 bdf=$(nvme_bdf)
 bind_vfio "$bdf"
@@ -13,4 +14,7 @@ chmod 666 "/dev/vfio/$(group_of "$bdf")" /dev/vfio/vfio
 [ ! -c /dev/iommu ] || chmod 666 /dev/iommu /dev/vfio/devices/*
 run vm_pci_probe "$bdf" memlock | tee /tmp/out
 expect /tmp/out 'as expected: pci: (vfio|iommufd): [0-9a-f:.]+: cannot map 4194304 bytes: they count as locked memory, of which RLIMIT_MEMLOCK allows 1024 KiB and 4096 KiB are needed; run .ulimit -l 4096'
+# What it says is understood.
+run $(sed -n 's/.*`sudo \(nvio setup memlock [^`]*\)$USER`.*/\1user/p' /tmp/out)
+run expect /etc/security/limits.d/90-nvio-user.conf '^user - memlock 4096$'
 run vm_pci_probe "$bdf" open enable identify
