@@ -413,6 +413,9 @@ int qpair_cancel(struct nvio_pollable *p, struct nvio_op *op);
 /* io.c: a read or write of any kind: refused, or described and put in line */
 int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *buf, uint64_t lba, uint32_t nblocks,
 	struct nvio_op *op);
+/* The same, with the arguments of those that leave it to them: so that this is a jump. */
+int io_submit_read(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
+int io_submit_write(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op);
 
 /* piece.c: what is pending goes out, and comes back */
 int qpair_gone_rc(const struct nvio_qpair *qp); /* why nothing can be submitted: 0, or with words */

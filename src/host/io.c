@@ -87,6 +87,16 @@ int io_submit(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_t opcode, void *b
 	return submit(ns, qp, HOST_IO_RW, opcode, buf, 0, lba, nblocks, op);
 }
 
+int io_submit_read(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return io_submit(ns, qp, NVIO_NVM_READ, buf, lba, nblocks, op);
+}
+
+int io_submit_write(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
+{
+	return io_submit(ns, qp, NVIO_NVM_WRITE, buf, lba, nblocks, op);
+}
+
 int nvio_ns_read(struct nvio_ns *ns, struct nvio_qpair *qp, void *buf, uint64_t lba, uint32_t nblocks, struct nvio_op *op)
 {
 	if (unlikely(!qp))

@@ -38,7 +38,7 @@ static ALWAYS_INLINE bool mem_cache_hit(const struct mem_cache *cache, uintptr_t
 {
 	const struct mem_way *way = cache->last;
 
-	if (unlikely(addr < way->base || addr + len > __atomic_load_n(&way->end, __ATOMIC_RELAXED)))
+	if (unlikely(addr < way->base || addr + len > HOT_LOAD(&way->end)))
 		return false;
 	*device_addr = addr + way->delta;
 	return true;

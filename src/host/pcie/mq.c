@@ -88,14 +88,14 @@ static ALWAYS_INLINE int mq_rw(struct nvio_ns *ns, struct nvio_qpair *qp, uint8_
 	uint8_t *sqe;
 
 	if (unlikely(!io_is_plain(ns, qp, addr, lba, nblocks, op, opcode == NVIO_NVM_WRITE)))
-		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+		return opcode == NVIO_NVM_WRITE ? io_submit_write(ns, qp, buf, lba, nblocks, op) : io_submit_read(ns, qp, buf, lba, nblocks, op);
 	len = (uint64_t)nblocks << ns->shift;
 	in_page = (addr & (HOST_PAGE - 1)) + len;
 	/* Beyond two pages there is more to do than fits here. */
 	if (unlikely(in_page > 2 * HOST_PAGE))
-		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+		return opcode == NVIO_NVM_WRITE ? io_submit_write(ns, qp, buf, lba, nblocks, op) : io_submit_read(ns, qp, buf, lba, nblocks, op);
 	if (identity ? unlikely(!addr) : !mem_cache_hit(&mq->cache, addr, len, &addr))
-		return io_submit(ns, qp, opcode, buf, lba, nblocks, op);
+		return opcode == NVIO_NVM_WRITE ? io_submit_write(ns, qp, buf, lba, nblocks, op) : io_submit_read(ns, qp, buf, lba, nblocks, op);
 
 	io_describe(op, ns, HOST_IO_RW, opcode, buf, 0, lba, nblocks, 0);
 	op_begin(op, &qp->pollable);
