@@ -164,6 +164,9 @@ static bool has_new(const struct synth_cq *cq)
 
 static void interrupt(struct synth_nvme *n)
 {
+	/* The memory may be somebody else's by now. */
+	if (!synth_is_bus_master(&n->synth))
+		return;
 	for (unsigned int i = 0; i < SYNTH_NVME_QUEUES; i++) {
 		struct synth_cq *cq = &n->cqs[i];
 

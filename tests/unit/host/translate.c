@@ -251,12 +251,15 @@ static void null_and_freed_buffers_are_refused(void **state)
 
 		connect_to(FORM, bounce);
 		assert_int_equal(nvio_ns_read(ns, qp, NULL, 0, 1, &op), -EINVAL);
-		p = nvio_mem_alloc(env, AREA, PAGE);
-		check(rw(true, p, 0, 8));
-		assert_int_equal(nvio_mem_free(env, p), 0);
-		if (!bounce || NVIO_CHECKED)
-			assert_int_equal(nvio_ns_read(ns, qp, p, 0, 8, &op), -EFAULT);
-		assert_false(nvio_op_pending(&op));
+		/* One that is given back to the system, and one that stays in the heap, which only checked builds tell. */
+		for (size_t len = bounce ? AREA : 8u << 20; len; len = len > AREA && NVIO_CHECKED ? AREA : 0) {
+			p = nvio_mem_alloc(env, len, PAGE);
+			check(rw(true, p, 0, 8));
+			assert_int_equal(nvio_mem_free(env, p), 0);
+			if (!bounce || NVIO_CHECKED)
+				assert_int_equal(nvio_ns_read(ns, qp, p, 0, 8, &op), -EFAULT);
+			assert_false(nvio_op_pending(&op));
+		}
 		disconnect();
 	}
 }
