@@ -19,6 +19,8 @@ static const struct {
 } loads[] = {
 	/* Both ends on one thread: the file a function is in tells the driver from the drive. */
 	{ "nvme", { .kind = &load_nvme, .what = "null:1G?untouched=1" } },
+	/* The same with device addresses of the buffers to be found. */
+	{ "nvme-mapped", { .kind = &load_nvme, .what = "null:1G?untouched=1&iommu=1" } },
 	{ "nvme-write", { .kind = &load_nvme, .what = "null:1G?untouched=1", .write = true } },
 	{ "floor", { .kind = &load_floor, .what = "one" } },
 	{ "bdev-null", { .kind = &load_bdev, .what = "null" } },

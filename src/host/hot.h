@@ -46,6 +46,7 @@ static inline void op_set_cpl(struct nvio_op *op, uint64_t dw01, uint32_t sf)
 	memcpy(&op->cpl.dw0, &dw01, sizeof(dw01));
 	op->cpl.sf = (uint16_t)sf;
 	op->cpl.answered = 1;
+	op->cpl.reserved = 0; /* so that it is one store */
 }
 
 /* Hands a finished op of this queue to whom it belongs. */
@@ -133,13 +134,11 @@ static ALWAYS_INLINE int qpair_complete(struct nvio_qpair *qp, uint16_t cid, uin
 		return 0;
 	}
 	qp->stats.completed++;
-	if (unlikely(slot->flags))
+	if (unlikely(slot->flags | sf))
 		return qpair_complete_slow(qp, slot, op, dw01, sf);
 	slot_give_back_at(qp, slot, index);
-	op_set_cpl(op, dw01, sf);
-	if (unlikely(sf))
-		qp->unsuccessful++;
-	qpair_end(qp, op, unlikely(sf) ? nvio_status_to_errno((uint16_t)sf) : 0);
+	op_set_cpl(op, dw01, 0);
+	qpair_end(qp, op, 0);
 	return 1;
 }
 

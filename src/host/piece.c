@@ -409,6 +409,11 @@ int qpair_complete_slow(struct nvio_qpair *qp, struct slot *slot, struct nvio_op
 	struct host_io *io = op_io(op);
 	int status = aborted_status(io, sf);
 
+	/* A plain read or write is here because it failed, and was not counted on its way out (hot.h). */
+	if (!slot->flags) {
+		io->in_flight = 1;
+		io->next_block = io->nblocks;
+	}
 	if ((slot->flags & SLOT_BOUNCED) && reads(io) && !sf)
 		piece_gather(qp, slot, false);
 	qp->unsuccessful += sf != 0;

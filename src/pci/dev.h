@@ -72,6 +72,7 @@ struct pci_space {
 	struct list link;
 	int fd;      /* container, or iommufd; -1: neither, uio.c's */
 	uint32_t id; /* iommufd: of the IOAS */
+	void (*destroy)(struct pci_space *space); /* what closing fd would leave behind; NULL: nothing */
 	uint32_t refs;
 	int physical_fd; /* pagemap, in those of physical.c */
 	uint64_t mapped; /* bytes; under the lock of the room mem */

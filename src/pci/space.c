@@ -36,6 +36,8 @@ void pci_space_put(struct nvio_env *env, struct pci_space *space)
 	list_remove(&space->link);
 	mem_mapper_remove(env, &space->mapper);
 	pci_physical_fini(space);
+	if (space->destroy)
+		space->destroy(space);
 	if (space->fd >= 0)
 		close(space->fd);
 	alloc_free(space);

@@ -75,6 +75,14 @@ static int attach(const struct vfio_dev *v, const struct pci_space *space)
 	return ioctl(v->fd, CDEV_ATTACH, &attach) ? -errno : 0;
 }
 
+/* Of an IOAS with nothing attached or mapped. Other spaces may keep the iommufd open, and would keep it, too. */
+static void destroy_ioas(struct pci_space *space)
+{
+	struct iommufd_destroy destroy = { .size = sizeof(destroy), .id = space->id };
+
+	ioctl(space->fd, IOMMUFD_DESTROY, &destroy);
+}
+
 static void detach(const struct vfio_dev *v)
 {
 	struct cdev_detach detach = { .argsz = sizeof(detach) };
@@ -131,7 +139,6 @@ static int new_space(struct vfio_dev *v, int iommufd)
 	struct iommufd_ioas_alloc alloc = { .size = sizeof(alloc) };
 	const char *bdf = v->dev.info.bdf;
 	struct pci_space *space = alloc_zeroed(sizeof(*space));
-	struct iommufd_destroy destroy;
 	int rc;
 
 	if (!space)
@@ -152,6 +159,7 @@ static int new_space(struct vfio_dev *v, int iommufd)
 		rc = mem_mapper_add(v->dev.env, &space->mapper);
 	if (rc)
 		goto out_detach;
+	space->destroy = destroy_ioas;
 	space->refs = 1;
 	list_push_back(&v->dev.env->pci->spaces, &space->link);
 	v->space = space;
@@ -159,8 +167,7 @@ static int new_space(struct vfio_dev *v, int iommufd)
 out_detach:
 	detach(v);
 out_destroy:
-	destroy = (struct iommufd_destroy){ .size = sizeof(destroy), .id = space->id };
-	ioctl(space->fd, IOMMUFD_DESTROY, &destroy);
+	destroy_ioas(space);
 out_free:
 	if (space->fd >= 0)
 		close(space->fd);
@@ -186,6 +193,7 @@ static const struct pci_way cdev_way = {
 	.map_bar = vfio_map_bar,
 	.unmap_bar = vfio_unmap_bar,
 	.reset = vfio_reset,
+	.vectors_enable = vfio_vectors_enable,
 	.vector_set = vfio_vector_set,
 	.close = cdev_close,
 };
@@ -214,7 +222,8 @@ static int open_iommufd(struct nvio_env *env, const struct nvio_pci_info *info, 
 static int bind_device(struct vfio_dev *v, const char *path, int iommufd)
 {
 	struct cdev_bind bind = { .argsz = sizeof(bind), .iommufd = iommufd };
-	struct pci_holder holder;
+	const struct nvio_pci_info *info = &v->dev.info;
+	struct sysfs_path group;
 	int err;
 
 	if (!ioctl(v->fd, CDEV_BIND, &bind))
@@ -222,13 +231,19 @@ static int bind_device(struct vfio_dev *v, const char *path, int iommufd)
 	err = errno;
 	/* Ours is no holder. */
 	close(v->fd);
-	if (err == EBUSY || (err == EINVAL && pci_find_holder(path, &holder)))
-		return pci_busy(&v->dev.info, path);
+	/* Another one has it bound: nothing else is EINVAL here. EBUSY: has it, too, but came by its group. */
+	if (err == EINVAL)
+		return pci_busy(info, path);
+	if (err == EBUSY)
+		return pci_busy(info,
+			sysfs_path(&group, v->dev.env->opts.pci_root, "dev/vfio/%d", info->iommu_group)
+				? path
+				: group.text);
 	/* The kernel has a function of its group; and nothing else, for who could open the file may bind it.
 	 */
 	if (err == EPERM)
-		return pci_group_blocked(v->dev.env, &v->dev.info);
-	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", v->dev.info.bdf,
+		return pci_group_blocked(v->dev.env, info);
+	return fail(-err, "pci: %s: vfio: cannot be bound to iommufd: %s; look into `dmesg`", info->bdf,
 		strerror(err));
 }
 

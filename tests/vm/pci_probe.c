@@ -337,15 +337,33 @@ static void step_removal(void)
 	printf("pci_probe: gone; its version now reads as %x\n", get(REG_VS));
 }
 
+/* KiB of this process's memory that are pinned for devices: type 1 counts it as locked, iommufd as pinned. */
+static unsigned long pinned(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	unsigned long sum = 0, kib;
+	char line[128];
+
+	check(f, "/proc/self/status");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %lu", &kib) == 1 || sscanf(line, "VmPin: %lu", &kib) == 1)
+			sum += kib;
+	fclose(f);
+	return sum;
+}
+
 /* Takes another function, too, and gives it back: what the first one does afterwards shows that it was not
- * disturbed. */
+ * disturbed. Both share an address space: the memory is pinned once. */
 static void with_another(const char *other)
 {
 	struct pci_dev *first = dev, *second;
 	volatile void *base;
+	unsigned long before = pinned();
 	size_t len;
 
+	check(before || unsafe, "nothing is pinned");
 	check(!pci_open(env, other, &second), "cannot take %s", other);
+	check(pinned() == before, "%lu KiB pinned for one, %lu for two", before, pinned());
 	check(!pci_bar(second, 0, &base, &len) && base != bar, "BAR 0 of %s", other);
 	check(*(volatile uint32_t *)((volatile char *)base + REG_VS) == get(REG_VS), "version of %s", other);
 	submit_identify();

@@ -241,7 +241,6 @@ static ALWAYS_INLINE void cq_tell(struct mq *mq)
 static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 {
 	struct mq *mq = qpair_mq(qp);
-	uint32_t seen = 0;
 	int ended = 0;
 
 	/* "All there are" is a ring's worth: with a controller as fast as the callbacks there would be no end. */
@@ -273,7 +272,7 @@ static int mq_reap(struct nvio_qpair *qp, uint32_t max)
 		/* Counted here and not at the end: a callback's own poll may tell the controller, and this must not do so again. */
 		mq->cq_untold++;
 		ended += qpair_complete(qp, (uint16_t)dw3, dw01, dw3 >> 17);
-		if (++seen == max)
+		if (!--max)
 			break;
 	}
 	/* A callback may have disabled the controller, which then has no doorbells. */

@@ -332,6 +332,58 @@ static void closing_the_environment_ends_everything_in_it(void **state)
 	assert_int_equal(fix_setup(state), 0);
 }
 
+static struct nvio_sqe creation; /* opc 0: none is held */
+
+/*
+ * Holds the creation of a submission queue until another queue is to be deleted, refuses that, and answers the creation right behind it:
+ * the refusal begins a reset, and the answer is read in the same breath.
+ */
+static bool created_as_a_reset_begins(const struct nvio_sqe *sqe)
+{
+	if (sqe->opc == NVIO_ADMIN_CREATE_SQ && f.b.resets == 0) {
+		creation = *sqe;
+		return true;
+	}
+	if (sqe->opc != NVIO_ADMIN_DELETE_SQ || !creation.opc)
+		return false;
+	bare_complete(&f.b, 0, bare_cid(sqe), 0, NVIO_SF(1, 0x01));
+	bare_complete(&f.b, 0, bare_cid(&creation), 0, 0);
+	creation.opc = 0;
+	return true;
+}
+
+static void a_queue_created_as_a_reset_begins_is_created_anew(void **state)
+{
+	struct nvio_qpair *old = f.qp;
+	struct nvio_qpair_stats s;
+	struct fix_op made, o;
+	unsigned creations;
+
+	creation.opc = 0;
+	f.admin = created_as_a_reset_begins;
+	fix_op_init(&made);
+	assert_int_equal(nvio_qpair_alloc_async(f.c, NULL, &made.op, &f.qp), 0);
+	for (unsigned i = 0; i < 10 && !creation.opc; i++)
+		fix_run(1, 0);
+	assert_int_equal(creation.opc, NVIO_ADMIN_CREATE_SQ);
+	creations = f.seen[NVIO_ADMIN_CREATE_SQ];
+	nvio_qpair_free(old);
+	assert_int_equal(f.b.resets, 1);
+	for (unsigned i = 0; i < 1000 && !made.done; i++)
+		fix_run(1, MS);
+	assert_int_equal(made.done, 1);
+	assert_int_equal(made.status, 0);
+	assert_int_equal(f.seen[NVIO_ADMIN_CREATE_SQ], creations + 1);
+	/* And the controller has it. */
+	fix_op_init(&o);
+	assert_int_equal(nvio_ns_read(f.ns, f.qp, f.buf, 0, 1, &o.op), 0);
+	fix_run(3, 0);
+	assert_int_equal(o.done, 1);
+	assert_int_equal(o.status, 0);
+	nvio_qpair_get_stats(f.qp, &s);
+	assert_int_equal(s.timeouts, 0);
+}
+
 #define CONNECTED(test) cmocka_unit_test_setup_teardown(test, fix_setup_connected, fix_teardown)
 
 int main(void)
@@ -345,6 +397,7 @@ int main(void)
 		CONNECTED(a_callback_that_submits_again_does_not_keep_it_alive),
 		CONNECTED(a_queue_that_cannot_be_deleted_costs_a_reset),
 		CONNECTED(freeing_ends_with_a_controller_that_dies_of_it),
+		CONNECTED(a_queue_created_as_a_reset_begins_is_created_anew),
 		CONNECTED(a_rescan_under_way_does_not_pass_for_a_reset),
 		CONNECTED(a_queue_pair_may_outlive_its_controller),
 		CONNECTED(closing_the_environment_ends_everything_in_it),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: a function whose group has one that the kernel uses is refused with that one's name; both can be taken by one environment
-#: kernel: 6.1 6.12
+#: kernel: 6.1 6.12 built
 #: iommu: on
 #: drive: hd0 size=16M serial=foo1 addr=4.0 multifunction=on
 #: drive: hd1 size=16M serial=foo2 addr=4.1

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: with /dev/iommu a function is taken through its character device: registers, DMA, interrupts, reset, two in one address space
-#: kernel: 6.12
+#: kernel: built
 #: iommu: on
 #: drive: hd0 size=16M serial=foo
 #: drive: hd1 size=16M serial=foo
 #: programs: tests/vm/programs/vm_pci_probe
 
-[ -c /dev/iommu ] || skip 'this kernel has no iommufd; docs/pci.md says how to build one that has'
 first=$(nvme_bdf 0)
 second=$(nvme_bdf 1)
 bind_vfio "$first"

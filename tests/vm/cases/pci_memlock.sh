@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: a plain user who has the device file and too low a limit on locked memory is told what limit is needed, and the function stays free
-#: kernel: 6.1 6.12
+#: kernel: 6.1 6.12 built
 #: iommu: on
 #: drive: hd0 size=16M serial=foo
 #: needs: setup

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: a function that is pulled out is told of by its descriptor, reading its registers does not kill, and the bus gets it back when it is closed
-#: kernel: 6.1 6.12
+#: kernel: 6.1 6.12 built
 #: iommu: on
 #: hotplug: 1
 #: drive: hd0 serial=foo size=16M port=rp0 later=yes

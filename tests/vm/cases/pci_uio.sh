@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: without an IOMMU a function is taken by uio_pci_generic when that is asked for, and only then; hugepages are its memory
-#: kernel: 6.1 6.12
+#: kernel: 6.1 6.12 built
 #: memory: 384
 #: drive: hd0 size=16M serial=foo
 #: programs: tests/vm/programs/vm_pci_probe

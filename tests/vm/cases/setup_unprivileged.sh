@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #: about: after `nvio setup bind --user` one drive serves a user without privileges; `nvio setup reset` takes it all back
-#: kernel: 6.1 6.12
+#: kernel: 6.1 6.12 built
 #: iommu: on
 #: drive: hd0 size=16M
 #: drive: hd1 size=16M

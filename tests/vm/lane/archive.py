@@ -86,6 +86,7 @@ def add_modules(archive, kernel, names):
     release = os.path.basename(kernel)
     root = '/lib/modules/' + release
     with tempfile.TemporaryDirectory(dir=cache.directory()) as folder:
+        os.makedirs(folder + root)  # also for a kernel that has all of it built in
         for path in closure(kernel, names):
             place = folder + root + path.split(root, 1)[1]
             os.makedirs(os.path.dirname(place), exist_ok=True)

@@ -70,8 +70,7 @@ def candidates(series):
     return sorted(set(pattern.findall(names)), key=release_key, reverse=True)
 
 
-def download(release, folder):
-    package = 'linux-image-' + release
+def download_package(package, folder):
     result = subprocess.run(['apt-get', 'download', package], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             check=False)
     debs = glob.glob(os.path.join(folder, package + '_*.deb'))
@@ -114,7 +113,7 @@ def install(release, say):
     """Fetches one kernel and puts it at its place."""
     say('fetching linux-image-%s' % release)
     with tempfile.TemporaryDirectory(prefix='making.', dir=directory()) as folder:
-        deb = download(release, folder)
+        deb = download_package('linux-image-' + release, folder)
         root = os.path.join(folder, release)
         subprocess.run([tool('dpkg'), '-x', deb, root], check=True)
         elf = extract_vmlinux(os.path.join(root, 'boot', 'vmlinuz-' + release))

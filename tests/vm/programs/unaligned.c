@@ -4,7 +4,7 @@
  * sizes from one block to several commands: what a PRP entry, a pair and lists of them have to get right. The memory around each buffer
  * must stay as it was.
  *
- *     vm_unaligned TRID
+ *     vm_unaligned TRID...     several: taken together, in one environment, which maps the memory for all of them
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 
 #define PAGE 4096u
 #define AREA (4u << 20)
+#define DRIVES 4
 
 struct drive {
 	struct nvio_ns *ns;
@@ -79,21 +80,42 @@ static int run(const struct drive *d, uint8_t *out, uint8_t *in)
 	return 0;
 }
 
+static int take(struct nvio_env *env, const char *trid, struct drive *d)
+{
+	struct nvio_ctrlr *ctrlr;
+	int rc = nvio_connect(env, trid, NULL, &ctrlr);
+
+	if (!rc)
+		rc = nvio_qpair_alloc(ctrlr, NULL, &d->qp);
+	if (rc)
+		return rc;
+	d->ns = nvio_ctrlr_ns(ctrlr, 1);
+	d->bs = nvio_ns_block_size(d->ns);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct nvio_env *env;
-	struct nvio_ctrlr *ctrlr;
-	struct drive d;
+	struct drive drives[DRIVES];
 	uint8_t *area = mmap(NULL, 2 * AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int count = argc - 1, rc = 0;
 
-	if (argc != 2 || area == MAP_FAILED)
-		return fprintf(stderr, "usage: vm_unaligned TRID\n"), 2;
-	if (nvio_env_open(NULL, &env) || nvio_connect(env, argv[1], NULL, &ctrlr) || nvio_qpair_alloc(ctrlr, NULL, &d.qp) ||
-	    nvio_mem_register(env, area, 2 * AREA))
+	if (count < 1 || count > DRIVES || area == MAP_FAILED)
+		return fprintf(stderr, "usage: vm_unaligned TRID...\n"), 2;
+	if (nvio_env_open(NULL, &env))
 		return fprintf(stderr, "%s\n", nvio_errmsg()), 1;
-	d.ns = nvio_ctrlr_ns(ctrlr, 1);
-	d.bs = nvio_ns_block_size(d.ns);
-	int rc = run(&d, area, area + AREA);
+	for (int i = 0; i < count && !rc; i++)
+		rc = take(env, argv[i + 1], &drives[i]);
+	if (!rc)
+		rc = nvio_mem_register(env, area, 2 * AREA);
+	if (rc) {
+		fprintf(stderr, "%s\n", nvio_errmsg());
+		nvio_env_close(env);
+		return 1;
+	}
+	for (int i = 0; i < count && !rc; i++)
+		rc = run(&drives[i], area, area + AREA);
 
 	if (nvio_mem_unregister(env, area, 2 * AREA))
 		rc = fprintf(stderr, "%s\n", nvio_errmsg());
