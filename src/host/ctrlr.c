@@ -99,6 +99,9 @@ static void ctrlr_free(struct nvio_ctrlr *c)
 	alloc_free(c);
 }
 
+/* Before `bounce`: programs that were built then are still to be understood. */
+#define FIRST_SIZE (offsetof(struct nvio_ctrlr_opts, hostnqn) + sizeof(char *))
+
 static int ctrlr_new(struct nvio_env *env, const struct nvio_trid *trid, const struct nvio_ctrlr_opts *opts, const struct ctrlr_ops *ops,
 	struct nvio_ctrlr **out)
 {
@@ -110,7 +113,7 @@ static int ctrlr_new(struct nvio_env *env, const struct nvio_trid *trid, const s
 	lock_init(&c->lock);
 	nvio_ctrlr_opts_init(&c->opts);
 	if (opts) {
-		rc = opts_copy("nvio_ctrlr_opts", &c->opts, sizeof(c->opts), opts, sizeof(c->opts));
+		rc = opts_copy("nvio_ctrlr_opts", &c->opts, sizeof(c->opts), opts, FIRST_SIZE);
 		if (rc) {
 			c->opts.hostnqn = NULL;
 			goto err;

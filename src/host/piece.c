@@ -115,10 +115,13 @@ static void plan_data(struct nvio_qpair *qp, const struct host_io *io, struct sl
 	}
 }
 
-/* Passthrough has no blocks to be cut at: a buffer that cannot be given as it is fits the slot's page, or was refused. */
+/*
+ * Passthrough has no blocks to be cut at: a buffer that cannot be given as it is fits the slot's page, or was refused. One that was
+ * unregistered while its command waited for a slot does neither, and is refused when it is sent.
+ */
 static bool raw_bounces(struct nvio_qpair *qp, const struct host_io *io)
 {
-	if (!io->nblocks)
+	if (!io->nblocks || io->nblocks > HOST_PAGE)
 		return false;
 	return ((uintptr_t)io->data & 3) || (qp->ops->reach && qp->ops->reach(qp, io->data, io->nblocks) < io->nblocks);
 }

@@ -84,6 +84,9 @@ static int check_numbers(const struct nvio_drive_opts *o)
 	return 0;
 }
 
+/* Before `iommu`: programs that were built then are still to be understood. */
+#define FIRST_SIZE (offsetof(struct nvio_drive_opts, seed) + sizeof(uint64_t))
+
 int drive_opts_check(struct nvio_drive_opts *opts, const struct nvio_drive_opts *from)
 {
 	int rc;
@@ -91,7 +94,7 @@ int drive_opts_check(struct nvio_drive_opts *opts, const struct nvio_drive_opts 
 	nvio_drive_opts_init(opts);
 	if (!from)
 		return fail(-EINVAL, "drive: open: options are needed: a name and at least one namespace");
-	rc = opts_copy("nvio_drive_opts", opts, sizeof(*opts), from, sizeof(*opts));
+	rc = opts_copy("nvio_drive_opts", opts, sizeof(*opts), from, FIRST_SIZE);
 	if (rc)
 		return rc;
 	if (!opts->name || !opts->name[0] || strlen(opts->name) > DRIVE_NAME_MAX)

@@ -62,6 +62,23 @@ static void registers_that_do_not_behave_end_the_connect(void **state)
 	assert_int_equal(connect(), 0);
 }
 
+/* What is behind the end of an older structure is not ours to look at. */
+static void options_of_an_older_program_are_understood(void **state)
+{
+	struct nvio_ctrlr_opts o;
+
+	nvio_ctrlr_opts_init(&o);
+	o.size = offsetof(struct nvio_ctrlr_opts, bounce);
+	memset(&o.bounce, 0xff, sizeof(o) - o.size);
+	f.step_ns = MS;
+	assert_int_equal(nvio_connect(f.env, "loop:bare", &o, &f.c), 0);
+	nvio_ctrlr_close(f.c);
+	f.c = NULL;
+	o.size -= 8;
+	assert_int_equal(nvio_connect(f.env, "loop:bare", &o, &f.c), -EINVAL);
+	f.c = NULL;
+}
+
 static void a_settling_controller_is_not_disabled_before_its_time_is_up(void **state)
 {
 	struct fix_op o;
@@ -325,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(registers_that_do_not_behave_end_the_connect),
+		TEST(options_of_an_older_program_are_understood),
 		TEST(a_settling_controller_is_not_disabled_before_its_time_is_up),
 		TEST(deadlines_follow_cap_to),
 		TEST(each_step_may_fail_in_each_way),

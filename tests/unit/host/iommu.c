@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include <nvio/nvme.h>
+#include <nvio/spec/nvm.h>
 
 #define BLOCK 512u
 #define PAGE  4096u
@@ -230,6 +231,39 @@ static void a_handle_that_is_open_forbids_the_first_such_drive(void **state)
 	assert_int_equal(nvio_mem_free(env, buf), 0);
 }
 
+/* A mistake of the program's, which must not become one page written with two. */
+static void memory_that_goes_while_a_passthrough_command_waits_is_refused(void **state)
+{
+	struct nvio_sqe write = { .opc = NVIO_NVM_WRITE, .cdw12 = nvio_to_le32(2 * PAGE / BLOCK - 1) };
+	struct nvio_op first = NVIO_OP(NULL), second = NVIO_OP(NULL);
+	uint8_t *own = aligned_alloc(PAGE, 2 * PAGE), *buf = nvio_mem_alloc(env, PAGE, 0);
+	struct nvio_qpair_opts o;
+	struct conn k;
+
+	connect_to(&k, "ram:8M?iommu=1", false);
+	nvio_qpair_free(k.qp);
+	nvio_qpair_opts_init(&o);
+	o.io_queue_size = 2;
+	check(nvio_qpair_alloc(k.c, &o, &k.qp));
+	check(nvio_mem_register(env, own, 2 * PAGE));
+	memset(own, 0x5a, 2 * PAGE);
+	write.nsid = nvio_to_le32(1);
+	check(nvio_ns_read(k.ns, k.qp, buf, 0, 1, &first));
+	check(nvio_qpair_io(k.qp, &write, own, 2 * PAGE, &second));
+	/* Checked builds do not let it go. */
+	if (nvio_mem_unregister(env, own, 2 * PAGE)) {
+		check(nvio_wait(&first));
+		check(nvio_wait(&second));
+		check(nvio_mem_unregister(env, own, 2 * PAGE));
+	} else {
+		check(nvio_wait(&first));
+		assert_int_equal(nvio_wait(&second), -EFAULT);
+	}
+	disconnect(&k);
+	nvio_mem_free(env, buf);
+	free(own);
+}
+
 /* ---- threads ---- */
 
 static atomic_bool stop;
@@ -293,6 +327,7 @@ int main(void)
 		TEST(registered_memory_of_any_kind_is_a_buffer),
 		TEST(drives_with_and_without_share_an_environment),
 		TEST(a_handle_that_is_open_forbids_the_first_such_drive),
+		TEST(memory_that_goes_while_a_passthrough_command_waits_is_refused),
 		TEST(io_goes_on_while_others_register_and_free),
 	};
 

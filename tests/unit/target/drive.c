@@ -108,6 +108,20 @@ static void bad_options_are_named(void **state)
 	nvio_drive_close(NULL);
 }
 
+/* What is behind the end of an older structure is not ours to look at. */
+static void options_of_an_older_program_are_understood(void **state)
+{
+	struct nvio_drive_opts o = good();
+	struct nvio_drive *d;
+
+	o.size = offsetof(struct nvio_drive_opts, iommu);
+	memset(&o.iommu, 0xff, sizeof(o) - o.size);
+	assert_int_equal(nvio_drive_open(raw_env, &o, &d), 0);
+	nvio_drive_close(d);
+	o.size -= 8;
+	assert_int_equal(nvio_drive_open(raw_env, &o, &d), -EINVAL);
+}
+
 static void a_name_is_used_once(void **state)
 {
 	struct nvio_drive_opts o = good();
@@ -449,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RAW_TEST(bad_options_are_named),
+		RAW_TEST(options_of_an_older_program_are_understood),
 		RAW_TEST(a_name_is_used_once),
 		RAW_TEST(long_names_fit),
 		RAW_TEST(every_allocation_may_fail),
