@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of libnvmed share: the objects behind NVMED, NVMED_QUEUE and NVMED_HANDLE, and the lock that is on the way of every
+ * request. Order of locks: device, then queue, then handle; none is held while a callback runs.
+ */
+#ifndef NVMED_PRIV_H
+#define NVMED_PRIV_H
+
+#include <nvmed/lib_nvmed.h>
+#include <nvio/nvme.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define PAGE_SHIFT 12
+#define PAGE_BYTES (1u << PAGE_SHIFT)
+#define QUEUE_IODS 256           /* requests of one queue that are with the library at once; more wait in line */
+#define CHUNK_BYTES (1u << 30)   /* a longer request is several */
+
+enum { DEVICE_LIVE = 0x4e564d44, QUEUE_LIVE = 0x4e564d51, HANDLE_LIVE = 0x4e564d48 };
+
+/*
+ * A lock for a few instructions up to one page copied. The one thread that has a queue to itself pays one exchange; `waiters` tells a
+ * holder that polls for long to let others in.
+ */
+struct lock {
+	unsigned char held;
+	unsigned int waiters;
+};
+
+void lock_wait(struct lock *l);
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static inline void lock(struct lock *l)
+{
+	if (unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)))
+		lock_wait(l);
+}
+
+static inline void unlock(struct lock *l)
+{
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+}
+
+/* One request of the library to the drive. */
+struct iod {
+	struct nvio_op op;
+	struct iod *next;            /* of the free ones */
+	bool pooled;                 /* of its queue, not of a caller's stack */
+};
+
+struct device {
+	NVMED pub;
+	unsigned int magic;
+	NVMED_DEVICE_INFO info;
+	struct nvio_env *env;
+	struct nvio_ctrlr *ctrlr;
+	struct nvio_ns *ns;
+	u64 capacity;                /* bytes */
+	u64 start;                   /* first block of the partition */
+	unsigned int block_shift;
+	pthread_mutex_t mutex;       /* the lists below, and admin commands */
+	struct queue *queues;
+	struct queue *dead_queues;   /* kept until close, so that a stale pointer is told from a live one */
+	struct handle *dead_handles;
+	struct device *next;         /* of the open ones, under devices_mutex */
+};
+
+struct queue {
+	NVMED_QUEUE pub;
+	unsigned int magic;          /* device->mutex, and read by anybody */
+	struct lock lock;            /* everything below */
+	struct device *device;
+	struct nvio_qpair *qp;
+	struct iod *iods, *free_iods;
+	unsigned int handles;        /* device->mutex */
+	struct queue *next;          /* device->mutex */
+};
+
+struct handle {
+	NVMED_HANDLE pub;
+	unsigned int magic;
+	struct device *device;
+	struct handle *next;         /* of dead ones: device->mutex */
+};
+
+static inline struct device *device_of(NVMED *nvmed) { return (struct device *)nvmed; }
+static inline struct queue *queue_of(NVMED_QUEUE *queue) { return (struct queue *)queue; }
+static inline struct handle *handle_of(NVMED_HANDLE *handle) { return (struct handle *)handle; }
+
+static inline bool queue_live(struct queue *q)
+{
+	return q && __atomic_load_n(&q->magic, __ATOMIC_RELAXED) == QUEUE_LIVE;
+}
+
+static inline bool handle_live(struct handle *h)
+{
+	return h && __atomic_load_n(&h->magic, __ATOMIC_RELAXED) == HANDLE_LIVE;
+}
+
+static inline u32 flags_of(struct handle *h)
+{
+	return __atomic_load_n(&h->pub.flags, __ATOMIC_RELAXED);
+}
+
+/* error.c: sets errno and the words; returns -1. `err` is positive. */
+int failed(int err, const char *format, ...) NVIO_PRINTF(2, 3);
+/* The same with libnvio's words behind it. `rc` is a -errno. */
+int failed_nvio(int rc, const char *what);
+
+/* And with how an op ended. */
+int failed_op(const struct nvio_op *op, const char *what);
+
+/* path.c: what a path leads to. */
+struct target {
+	char trid[NVIO_TRADDR_MAX * 4];
+	unsigned int nsid;
+	int instance;
+	int part;                    /* 0: the whole namespace */
+};
+int path_resolve(const char *path, struct target *t);
+
+/* part.c: finds partition `part` of `ns`: its first block and how many it has. 0; -1 with errno. */
+int part_find(struct device *d, int part, u64 *first, u64 *blocks);
+
+/* device.c */
+bool device_live(NVMED *nvmed);
+
+/* buffer.c */
+void buffers_forget(struct device *d);
+
+/* queue.c */
+struct iod *iod_get(struct queue *q, struct iod *spare);
+void iod_put(struct queue *q, struct iod *iod);
+void queue_sleep(struct queue *q);
+int queue_wait(struct queue *q, struct iod *iod, bool sleep);
+
+/* handle.c: the queue of a request, NULL with errno where the handle's function picks none of its own. */
+struct queue *handle_pick(struct handle *h, u8 opcode, u64 offset, u64 len);
+
+static inline struct queue *handle_queue(struct handle *h, u8 opcode, u64 offset, u64 len)
+{
+	return likely(!h->pub.queue_mq) ? queue_of(h->pub.queue) : handle_pick(h, opcode, offset, len);
+}
+
+static inline bool handle_sleeps(u32 flags)
+{
+	return flags & HANDLE_INTERRUPT;
+}
+
+#endif
