@@ -110,6 +110,24 @@ typedef struct nvmed_handle {
 	NVMED_QUEUE *(*mq_get_queue)(struct nvmed_handle *handle, u8 opcode, unsigned long offs, unsigned int len);
 } NVMED_HANDLE;
 
+/* One asynchronous request. The program's from its making to the submit, and again from the completion on; the library's between. */
+typedef struct nvmed_aio_ctx {
+	NVMED_HANDLE *handle;
+	off_t start_lba;      /* in bytes, for all its name */
+	size_t len;           /* bytes */
+	void *buf;
+	u64 *prpList;         /* the library's */
+
+	u8 opcode;            /* the library's: nvme_cmd_read or nvme_cmd_write */
+	volatile int status;  /* AIO_INIT, AIO_PROCESS, AIO_COMPLETE */
+	int num_init_io;      /* 1 once it is with the drive */
+	int num_complete_io;  /* 1: ended well; negative: nvmed_aio_error() */
+
+	void *private_data;   /* the program's own */
+	void *cb_userdata;    /* the callback's second argument */
+	void (*aio_callback)(const struct nvmed_aio_ctx *context, void *userdata); /* may be NULL */
+} NVMED_AIO_CTX;
+
 /* Why the calling thread's last call failed, in words; "" when none did. Valid until its next failure. */
 NVMED_EXPORT const char *nvmed_errmsg(void);
 
@@ -186,6 +204,39 @@ NVMED_EXPORT int nvmed_flush(NVMED_HANDLE *handle);
 
 /* Deallocates `len` bytes from `start` on, both multiples of the drive's block, within the device. 0; -1 with errno. */
 NVMED_EXPORT int nvmed_discard(NVMED_HANDLE *handle, unsigned long start, unsigned int len);
+
+/*
+ * Begins a read or a write of `len` bytes at `start_lba`, both multiples of the drive's block, within the device. NVMED_AIO_QUEUED (0): it will
+ * complete once, after this call has returned; NVMED_AIO_ERROR (-1) with errno: it will not. Any number may be under way. The callback runs, on
+ * a queue of QUEUE_MANUAL_COMPLETION, in nvmed_aio_handle_complete(), and otherwise on the device's own thread; it may submit more.
+ * Without a callback `status` tells, from whichever thread.
+ */
+NVMED_EXPORT int nvmed_aio_read(NVMED_AIO_CTX *context);
+NVMED_EXPORT int nvmed_aio_write(NVMED_AIO_CTX *context);
+
+/* Shows the drive what was submitted. How many contexts of the handle since the last call; -1 no handle. */
+NVMED_EXPORT int nvmed_aio_queue_submit(NVMED_HANDLE *handle);
+
+/*
+ * Completes what is ready on the handle's queues, running callbacks. How many contexts of the handle have completed since the last call, those
+ * of the device's thread included; -1 no handle. Does not wait.
+ */
+NVMED_EXPORT int nvmed_aio_handle_complete(NVMED_HANDLE *handle);
+
+/* How a completed context ended: 0, or a negative errno. */
+NVMED_EXPORT int nvmed_aio_error(const NVMED_AIO_CTX *context);
+
+/* Features of nvmed_feature_set() beside NVMED_CACHE_SIZE; nvio's own. */
+enum {
+	NVMED_POLLING_PERIOD = 1 << 8, /* of the device's thread, in microseconds; 0: it polls without a pause; NVMED_POLLING_ADAPT */
+};
+#define NVMED_POLLING_ADAPT (-1) /* a quarter of what requests of the sizes under way have taken of late; the default */
+
+/* A feature of the device. The value set; -6 (-NVMED_INVALID) with errno. */
+NVMED_EXPORT int nvmed_feature_set(NVMED *nvmed, int feature, int value);
+
+/* Its value (flags: TRUE or FALSE); -6 (-NVMED_INVALID) with errno, for what is no feature or no device. */
+NVMED_EXPORT int nvmed_feature_get(NVMED *nvmed, int feature);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define POLLING_PERIOD_MAX 1000000 /* a second */
 #define OPEN_FLAGS (NVMED_NO_CACHE | NVMED_CACHE_LAZY_INIT)
 
 static pthread_mutex_t devices_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -96,6 +97,7 @@ static int device_describe(struct device *d, const struct target *t)
 /* Also for one that was opened in part only. */
 static void device_free(struct device *d)
 {
+	reaper_stop(d);
 	while (d->dead_queues) {
 		struct queue *q = d->dead_queues;
 
@@ -137,6 +139,8 @@ NVMED *nvmed_open(char *path, int flags)
 	pthread_mutex_init(&d->mutex, NULL);
 	d->pub.flags = (u32)flags;
 	d->pub.dev_info = &d->info;
+	d->reaper.period_us = NVMED_POLLING_ADAPT;
+	d->reaper.wake_fd = -1;
 	d->pub.ns_fd = memfd_create("nvmed", MFD_CLOEXEC);
 	d->pub.ns_path = strdup(path);
 	if (d->pub.ns_fd < 0 || !d->pub.ns_path) {
@@ -171,10 +175,47 @@ int nvmed_close(NVMED *nvmed)
 		failed(EBUSY, "nvmed: close: %s: queues still exist; nvmed_queue_destroy() first", d->pub.ns_path);
 		return -NVMED_FAULT;
 	}
+	if (reaper_is_me(d)) {
+		failed(EDEADLK, "nvmed: close: not from a callback on the device's own thread");
+		return -NVMED_FAULT;
+	}
 	if (!device_retract(d)) {
 		failed(EINVAL, "nvmed: close: closed by another thread");
 		return -NVMED_NOENTRY;
 	}
 	device_free(d);
 	return 0;
+}
+
+static int feature_refused(NVMED *nvmed, int feature, int value)
+{
+	failed(EINVAL, "nvmed: feature: %#x with value %d: no open device, no such feature, or out of range", feature, value);
+	return -NVMED_INVALID;
+}
+
+int nvmed_feature_set(NVMED *nvmed, int feature, int value)
+{
+	struct device *d = device_of(nvmed);
+
+	if (!nvmed || !device_live(nvmed) || feature != NVMED_POLLING_PERIOD || value < NVMED_POLLING_ADAPT || value > POLLING_PERIOD_MAX)
+		return feature_refused(nvmed, feature, value);
+	__atomic_store_n(&d->reaper.period_us, value, __ATOMIC_RELAXED);
+	return value;
+}
+
+int nvmed_feature_get(NVMED *nvmed, int feature)
+{
+	struct device *d = device_of(nvmed);
+
+	if (!nvmed || !device_live(nvmed))
+		return feature_refused(nvmed, feature, 0);
+	switch (feature) {
+	case NVMED_NO_CACHE:
+	case NVMED_CACHE_LAZY_INIT:
+		return d->pub.flags & (u32)feature ? NVMED_TRUE : NVMED_FALSE;
+	case NVMED_POLLING_PERIOD:
+		return __atomic_load_n(&d->reaper.period_us, __ATOMIC_RELAXED);
+	default:
+		return feature_refused(nvmed, feature, 0);
+	}
 }

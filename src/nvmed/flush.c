@@ -2,15 +2,12 @@
 /* Flush and discard. */
 #include "priv.h"
 
-int nvmed_flush(NVMED_HANDLE *handle)
+int flush_device(struct handle *h)
 {
-	struct handle *h = handle_of(handle);
 	struct iod spare, *iod;
 	struct queue *q;
 	int rc;
 
-	if (!handle_live(h))
-		return failed(EINVAL, "nvmed: flush: no handle, or destroyed already");
 	q = handle_queue(h, nvme_cmd_flush, 0, 0);
 	if (!q)
 		return -1;
@@ -25,6 +22,15 @@ int nvmed_flush(NVMED_HANDLE *handle)
 	iod_put(q, iod);
 	unlock(&q->lock);
 	return rc ? -1 : 0;
+}
+
+int nvmed_flush(NVMED_HANDLE *handle)
+{
+	struct handle *h = handle_of(handle);
+
+	if (!handle_live(h))
+		return failed(EINVAL, "nvmed: flush: no handle, or destroyed already");
+	return flush_device(h);
 }
 
 int nvmed_discard(NVMED_HANDLE *handle, unsigned long start, unsigned int len)

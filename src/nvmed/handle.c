@@ -137,9 +137,10 @@ static int handle_end(NVMED_HANDLE *handle, bool mq)
 			mq ? "nvmed_handle_destroy()" : "nvmed_handle_destroy_mq()");
 		return -NVMED_FAULT;
 	}
-	rc = nvmed_flush(handle);
 	d = h->device;
-	__atomic_store_n(&h->magic, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->magic, 0, __ATOMIC_RELAXED); /* callbacks that still come cannot submit more */
+	aio_drain(h);
+	rc = flush_device(h);
 	queues_hold(h, -1);
 	free(h->pub.queue_mq);
 	h->pub.queue_mq = NULL;

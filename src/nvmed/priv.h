@@ -59,7 +59,54 @@ static inline void unlock(struct lock *l)
 struct iod {
 	struct nvio_op op;
 	struct iod *next;            /* of the free ones */
+	struct queue *queue;
+	NVMED_AIO_CTX *ctx;          /* NULL: somebody waits for it */
+	u64 began_ns;                /* when the period of polling adapts */
 	bool pooled;                 /* of its queue, not of a caller's stack */
+};
+
+/* Contexts in line. A context has no room for a link but `prpList`, which is the library's. */
+struct ctx_list {
+	NVMED_AIO_CTX *head, **tail; /* tail NULL: empty */
+};
+
+static inline NVMED_AIO_CTX **ctx_next(NVMED_AIO_CTX *ctx) { return (NVMED_AIO_CTX **)&ctx->prpList; }
+
+static inline void ctx_push(struct ctx_list *l, NVMED_AIO_CTX *ctx)
+{
+	*ctx_next(ctx) = NULL;
+	if (l->head)
+		*l->tail = ctx;
+	else
+		l->head = ctx;
+	l->tail = ctx_next(ctx);
+}
+
+static inline NVMED_AIO_CTX *ctx_pop(struct ctx_list *l)
+{
+	NVMED_AIO_CTX *ctx = l->head;
+
+	if (ctx)
+		l->head = *ctx_next(ctx);
+	return ctx;
+}
+
+/* The device's thread, which completes what nobody else does (reaper.c). */
+enum { REAPER_AWAKE, REAPER_SLEEPS, REAPER_PAUSES };
+#define SIZE_CLASSES 9 /* requests of 4 KiB, 8 KiB, ... 1 MiB and more */
+struct reaper {
+	pthread_t thread;
+	bool runs;                   /* device->mutex */
+	bool stop;                   /* atomic, as are the next five */
+	int sleeps;                  /* REAPER_... */
+	unsigned int seq;            /* of contexts begun */
+	int wake_fd;
+	int period_us;
+	unsigned int pending;        /* contexts that it is to complete */
+	u32 in_class[SIZE_CLASSES];  /* of these, by size; atomic */
+	u32 class_ns[SIZE_CLASSES];  /* what they took of late; atomic */
+	struct lock lock;            /* of `ready` */
+	struct ctx_list ready;       /* to be told to the program */
 };
 
 struct device {
@@ -76,6 +123,7 @@ struct device {
 	struct queue *queues;
 	struct queue *dead_queues;   /* kept until close, so that a stale pointer is told from a live one */
 	struct handle *dead_handles;
+	struct reaper reaper;
 	struct device *next;         /* of the open ones, under devices_mutex */
 };
 
@@ -86,6 +134,8 @@ struct queue {
 	struct device *device;
 	struct nvio_qpair *qp;
 	struct iod *iods, *free_iods;
+	struct ctx_list waiting;     /* for a free iod */
+	unsigned int aio;            /* contexts in here, waiting or with the drive */
 	unsigned int handles;        /* device->mutex */
 	struct queue *next;          /* device->mutex */
 };
@@ -94,6 +144,10 @@ struct handle {
 	NVMED_HANDLE pub;
 	unsigned int magic;
 	struct device *device;
+	struct lock done_lock;       /* of `done` */
+	struct ctx_list done;        /* to be told by nvmed_aio_handle_complete() */
+	int inflight;                /* contexts whose callback has not returned; atomic, as the next two */
+	int submitted, completed;    /* since they were last asked for */
 	struct handle *next;         /* of dead ones: device->mutex */
 };
 
@@ -147,6 +201,28 @@ struct iod *iod_get(struct queue *q, struct iod *spare);
 void iod_put(struct queue *q, struct iod *iod);
 void queue_sleep(struct queue *q);
 int queue_wait(struct queue *q, struct iod *iod, bool sleep);
+
+/* flush.c: for a handle that may be on its way out. */
+int flush_device(struct handle *h);
+
+/* aio.c: waits until no context of the handle is under way, but those whose callbacks the caller is in. */
+void aio_drain(struct handle *h);
+void aio_fire(NVMED_AIO_CTX *ctx);
+
+/* reaper.c */
+int reaper_start(struct device *d);
+void reaper_stop(struct device *d);
+void reaper_expect(struct device *d, int more);
+void reaper_wake(struct device *d);
+void reaper_began(struct device *d, struct iod *iod);
+void reaper_ended(struct device *d, struct iod *iod);
+bool reaper_is_me(struct device *d);
+void reaper_fire(struct device *d);
+
+static inline bool queue_auto(struct queue *q)
+{
+	return !(q->pub.flags & QUEUE_MANUAL_COMPLETION);
+}
 
 /* handle.c: the queue of a request, NULL with errno where the handle's function picks none of its own. */
 struct queue *handle_pick(struct handle *h, u8 opcode, u64 offset, u64 len);

@@ -83,6 +83,7 @@ static int queue_make_iods(struct queue *q)
 	if (!q->iods)
 		return failed(ENOMEM, "nvmed: queue_create: no memory");
 	for (int i = QUEUE_IODS - 1; i >= 0; i--) {
+		q->iods[i].queue = q;
 		q->iods[i].pooled = true;
 		iod_put(q, &q->iods[i]);
 	}
