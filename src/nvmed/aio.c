@@ -19,6 +19,34 @@ struct firing {
 };
 static __thread struct firing *firing;
 
+static void aio_writing(struct queue *q, struct iod *iod, const NVMED_AIO_CTX *ctx)
+{
+	iod->first = (u64)ctx->start_lba >> PAGE_SHIFT;
+	iod->last = ((u64)ctx->start_lba + ctx->len - 1) >> PAGE_SHIFT;
+	writing_add(q, iod);
+}
+
+/*
+ * Under the queue's lock; *wait: the context is to wait in line, which no context does once the cache is in use, since it could not look for
+ * pages in its way when its turn comes. NULL otherwise: errno, and nothing is locked.
+ */
+static struct iod *aio_iod(struct handle *h, struct queue *q, NVMED_AIO_CTX *ctx, u8 opcode, bool *wait)
+{
+	struct iod *iod;
+
+	*wait = false;
+	lock(&q->lock);
+	if (unlikely(cache_active(h->device))) {
+		unlock(&q->lock);
+		return request_begin(h, q, NULL, (u64)ctx->start_lba, ctx->len, opcode != nvme_cmd_read);
+	}
+	iod = q->waiting.head ? NULL : iod_get(q, NULL);
+	*wait = !iod;
+	if (iod && opcode != nvme_cmd_read)
+		aio_writing(q, iod, ctx);
+	return iod;
+}
+
 /* Under the queue's lock. Any failure is one of the context. */
 static int aio_start(struct queue *q, struct iod *iod, NVMED_AIO_CTX *ctx)
 {
@@ -41,7 +69,7 @@ static int aio_start(struct queue *q, struct iod *iod, NVMED_AIO_CTX *ctx)
 	if (unlikely(rc)) {
 		if (queue_auto(q))
 			reaper_ended(d, iod);
-		iod_put(q, iod);
+		request_end(q, iod, ctx->opcode != nvme_cmd_read);
 	}
 	return rc;
 }
@@ -68,13 +96,16 @@ static void aio_done(struct nvio_op *op)
 
 	if (queue_auto(q))
 		reaper_ended(q->device, iod);
+	request_end(q, iod, iod->ctx->opcode != nvme_cmd_read);
 	aio_ready(q, iod->ctx, op->status);
-	iod_put(q, iod);
 	while (unlikely(q->waiting.head) && q->free_iods) {
 		int rc;
 
 		next = ctx_pop(&q->waiting);
-		rc = aio_start(q, iod_get(q, NULL), next);
+		iod = iod_get(q, NULL);
+		if (next->opcode != nvme_cmd_read)
+			aio_writing(q, iod, next);
+		rc = aio_start(q, iod, next);
 		if (rc)
 			aio_ready(q, next, rc);
 	}
@@ -126,11 +157,10 @@ static inline bool aio_acceptable(const NVMED_AIO_CTX *ctx)
 		len >> d->block_shift <= UINT_MAX;
 }
 
-static __attribute__((cold)) int aio_take_back(NVMED_AIO_CTX *ctx, struct queue *q, int rc)
+static __attribute__((cold)) int aio_take_back(NVMED_AIO_CTX *ctx, struct queue *q)
 {
 	struct handle *h = handle_of(ctx->handle);
 
-	failed_nvio(rc, "aio");
 	ctx->status = AIO_INIT;
 	ctx->num_init_io = 0;
 	if (queue_auto(q))
@@ -146,6 +176,7 @@ static int aio_submit(NVMED_AIO_CTX *ctx, u8 opcode)
 	struct handle *h;
 	struct queue *q;
 	struct iod *iod;
+	bool wait;
 	int rc = 0;
 
 	if (unlikely(!aio_acceptable(ctx)))
@@ -166,12 +197,15 @@ static int aio_submit(NVMED_AIO_CTX *ctx, u8 opcode)
 	__atomic_fetch_add(&h->submitted, 1, __ATOMIC_RELAXED);
 	if (queue_auto(q))
 		reaper_expect(d, 1);
-	lock(&q->lock);
-	iod = q->waiting.head ? NULL : iod_get(q, NULL);
+	iod = aio_iod(h, q, ctx, opcode, &wait);
+	if (unlikely(!iod && !wait))
+		return aio_take_back(ctx, q);
 	if (likely(iod))
 		rc = aio_start(q, iod, ctx);
 	else
 		ctx_push(&q->waiting, ctx);
+	if (unlikely(rc))
+		failed_nvio(rc, "aio");
 	q->aio += !rc;
 	if (likely(!rc) && queue_auto(q)) {
 		/* The doorbell is for who polls next, which may be a while. */
@@ -180,7 +214,7 @@ static int aio_submit(NVMED_AIO_CTX *ctx, u8 opcode)
 		reaper_wake(d);
 	}
 	unlock(&q->lock);
-	return unlikely(rc) ? aio_take_back(ctx, q, rc) : NVMED_AIO_QUEUED;
+	return unlikely(rc) ? aio_take_back(ctx, q) : NVMED_AIO_QUEUED;
 }
 
 int nvmed_aio_read(NVMED_AIO_CTX *context)

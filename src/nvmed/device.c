@@ -98,6 +98,7 @@ static int device_describe(struct device *d, const struct target *t)
 static void device_free(struct device *d)
 {
 	reaper_stop(d);
+	cache_drop(d);
 	while (d->dead_queues) {
 		struct queue *q = d->dead_queues;
 
@@ -131,11 +132,12 @@ NVMED *nvmed_open(char *path, int flags)
 	}
 	if (path_resolve(path, &target))
 		goto failed;
-	d = calloc(1, sizeof(*d));
+	d = aligned_alloc(_Alignof(struct device), sizeof(*d));
 	if (!d) {
 		failed(ENOMEM, "nvmed: open: no memory");
 		goto failed;
 	}
+	memset(d, 0, sizeof(*d));
 	pthread_mutex_init(&d->mutex, NULL);
 	d->pub.flags = (u32)flags;
 	d->pub.dev_info = &d->info;
@@ -147,7 +149,7 @@ NVMED *nvmed_open(char *path, int flags)
 		failed(errno, "nvmed: open: %s", strerror(errno));
 		goto failed;
 	}
-	if (device_connect(d, &target) || device_describe(d, &target))
+	if (device_connect(d, &target) || device_describe(d, &target) || cache_make(d))
 		goto failed;
 	device_publish(d);
 	return &d->pub;
@@ -197,6 +199,8 @@ int nvmed_feature_set(NVMED *nvmed, int feature, int value)
 {
 	struct device *d = device_of(nvmed);
 
+	if (nvmed && device_live(nvmed) && feature == NVMED_CACHE_SIZE)
+		return cache_resize(d, value) ? -NVMED_INVALID : value;
 	if (!nvmed || !device_live(nvmed) || feature != NVMED_POLLING_PERIOD || value < NVMED_POLLING_ADAPT || value > POLLING_PERIOD_MAX)
 		return feature_refused(nvmed, feature, value);
 	__atomic_store_n(&d->reaper.period_us, value, __ATOMIC_RELAXED);
@@ -213,6 +217,8 @@ int nvmed_feature_get(NVMED *nvmed, int feature)
 	case NVMED_NO_CACHE:
 	case NVMED_CACHE_LAZY_INIT:
 		return d->pub.flags & (u32)feature ? NVMED_TRUE : NVMED_FALSE;
+	case NVMED_CACHE_SIZE:
+		return (int)__atomic_load_n(&d->cache.capacity, __ATOMIC_RELAXED);
 	case NVMED_POLLING_PERIOD:
 		return __atomic_load_n(&d->reaper.period_us, __ATOMIC_RELAXED);
 	default:

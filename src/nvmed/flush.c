@@ -8,6 +8,8 @@ int flush_device(struct handle *h)
 	struct queue *q;
 	int rc;
 
+	if (cache_active(h->device) && cache_write_back(h, 0, UINT64_MAX))
+		return -1;
 	q = handle_queue(h, nvme_cmd_flush, 0, 0);
 	if (!q)
 		return -1;
@@ -54,15 +56,16 @@ int nvmed_discard(NVMED_HANDLE *handle, unsigned long start, unsigned int len)
 	if (!q)
 		return -1;
 	range = (struct nvio_lba_range){ .lba = d->start + (start >> d->block_shift), .nblocks = len >> d->block_shift };
-	lock(&q->lock);
-	iod = iod_get(q, &spare);
+	iod = request_begin(h, q, &spare, start, len, true);
+	if (!iod)
+		return -1;
 	iod->op.done = NULL;
 	rc = nvio_ns_deallocate(d->ns, q->qp, &range, 1, &iod->op);
 	if (rc)
 		failed_nvio(rc, "discard");
 	else if ((rc = queue_wait(q, iod, handle_sleeps(flags_of(h)))))
 		failed_op(&iod->op, "discard");
-	iod_put(q, iod);
+	request_end(q, iod, true);
 	unlock(&q->lock);
 	return rc ? -1 : 0;
 }

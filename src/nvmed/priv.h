@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -20,6 +21,7 @@
 #define PAGE_SHIFT 12
 #define PAGE_BYTES (1u << PAGE_SHIFT)
 #define QUEUE_IODS 256           /* requests of one queue that are with the library at once; more wait in line */
+#define QUEUES_MAX 1024          /* of one device */
 #define CHUNK_BYTES (1u << 30)   /* a longer request is several */
 
 enum { DEVICE_LIVE = 0x4e564d44, QUEUE_LIVE = 0x4e564d51, HANDLE_LIVE = 0x4e564d48 };
@@ -60,6 +62,8 @@ struct iod {
 	struct nvio_op op;
 	struct iod *next;            /* of the free ones */
 	struct queue *queue;
+	struct iod **pprev;          /* of a write that is in `writing`, with `next` */
+	u64 first, last;             /* the pages that it changes */
 	NVMED_AIO_CTX *ctx;          /* NULL: somebody waits for it */
 	u64 began_ns;                /* when the period of polling adapts */
 	bool pooled;                 /* of its queue, not of a caller's stack */
@@ -109,6 +113,36 @@ struct reaper {
 	struct ctx_list ready;       /* to be told to the program */
 };
 
+/* The block cache: cache.h. */
+#define CACHE_SHARDS 16
+struct page;
+struct chunk;
+struct shard {
+	struct lock lock;            /* of all below */
+	unsigned int mask;
+	struct page **buckets;
+	struct page *newest, *oldest;
+	struct page *dirty;
+} __attribute__((aligned(64)));
+
+struct cache {
+	struct shard shards[CACHE_SHARDS];
+	unsigned int num_shards;     /* immutable once active */
+	unsigned int pages;          /* made so far; device->mutex and atomic */
+	struct chunk *chunks;        /* device->mutex */
+	struct lock free_lock;
+	struct page *free;
+	/* Atomic. */
+	unsigned int used;           /* pages that are not free; changed under free_lock */
+	unsigned int capacity;
+	bool active;                 /* direct writes look for pages */
+	bool usable;                 /* and all of them do */
+	unsigned int dirty;
+	u64 dirtied;                 /* how often a page became dirty */
+	u64 clock;
+	u64 stream;                  /* the page behind the last one read from the drive */
+};
+
 struct device {
 	NVMED pub;
 	unsigned int magic;
@@ -124,6 +158,9 @@ struct device {
 	struct queue *dead_queues;   /* kept until close, so that a stale pointer is told from a live one */
 	struct handle *dead_handles;
 	struct reaper reaper;
+	struct cache cache;
+	struct queue *slots[QUEUES_MAX]; /* the queues once more, for who has not the mutex; atomic */
+	unsigned int num_slots;      /* of these, ever used; atomic */
 	struct device *next;         /* of the open ones, under devices_mutex */
 };
 
@@ -134,6 +171,8 @@ struct queue {
 	struct device *device;
 	struct nvio_qpair *qp;
 	struct iod *iods, *free_iods;
+	struct iod *writing;         /* direct writes and discards under way; also read without the lock */
+	unsigned int slot;
 	struct ctx_list waiting;     /* for a free iod */
 	unsigned int aio;            /* contexts in here, waiting or with the drive */
 	unsigned int handles;        /* device->mutex */
@@ -222,6 +261,50 @@ void reaper_fire(struct device *d);
 static inline bool queue_auto(struct queue *q)
 {
 	return !(q->pub.flags & QUEUE_MANUAL_COMPLETION);
+}
+
+static inline void writing_add(struct queue *q, struct iod *iod)
+{
+	iod->next = q->writing;
+	iod->pprev = &q->writing;
+	if (q->writing)
+		q->writing->pprev = &iod->next;
+	__atomic_store_n(&q->writing, iod, __ATOMIC_RELAXED);
+}
+
+static inline void writing_remove(struct iod *iod)
+{
+	__atomic_store_n(iod->pprev, iod->next, __ATOMIC_RELAXED);
+	if (iod->next)
+		iod->next->pprev = iod->pprev;
+}
+
+/* cache.c, cache_io.c. Byte ranges are within the device; 0, or -1 with errno. */
+int cache_make(struct device *d);
+void cache_drop(struct device *d);
+int cache_resize(struct device *d, int pages);
+int cache_read(struct handle *h, char *buf, u64 offset, u64 len);
+int cache_write(struct handle *h, const char *buf, u64 offset, u64 len);
+/* Writes back what is dirty in pages [first, last]. What fails stays dirty. */
+int cache_write_back(struct handle *h, u64 first, u64 last);
+/* Takes pages [first, last] out. False: there are some that are busy or dirty. */
+bool cache_take_out(struct device *d, u64 first, u64 last);
+void cache_pause(unsigned int *rounds);
+
+static inline bool cache_active(struct device *d)
+{
+	return __atomic_load_n(&d->cache.active, __ATOMIC_ACQUIRE);
+}
+
+/* rw.c. An iod for a direct request, with the queue locked and the cache out of its way; NULL with errno, and nothing locked. */
+struct iod *request_begin(struct handle *h, struct queue *q, struct iod *spare, u64 offset, u64 len, bool changes);
+int io_pages(struct handle *h, u8 opcode, const struct iovec *iov, int n, u64 offset, u64 len);
+
+static inline void request_end(struct queue *q, struct iod *iod, bool changes)
+{
+	if (changes)
+		writing_remove(iod);
+	iod_put(q, iod);
 }
 
 /* handle.c: the queue of a request, NULL with errno where the handle's function picks none of its own. */

@@ -100,7 +100,9 @@ static struct queue *queue_new(struct device *d, int flags)
 		free(q);
 		return NULL;
 	}
-	rc = nvio_qpair_alloc(d->ctrlr, NULL, &q->qp);
+	while (q->slot < QUEUES_MAX && d->slots[q->slot])
+		q->slot++;
+	rc = q->slot < QUEUES_MAX ? nvio_qpair_alloc(d->ctrlr, NULL, &q->qp) : -ENOSPC;
 	if (rc) {
 		failed_nvio(rc, "queue_create");
 		free(q->iods);
@@ -126,6 +128,9 @@ NVMED_QUEUE *nvmed_queue_create(NVMED *nvmed, int flags)
 	if (q) {
 		q->next = d->queues;
 		d->queues = q;
+		__atomic_store_n(&d->slots[q->slot], q, __ATOMIC_RELEASE);
+		if (q->slot >= d->num_slots)
+			__atomic_store_n(&d->num_slots, q->slot + 1, __ATOMIC_RELEASE);
 		__atomic_store_n(&q->magic, QUEUE_LIVE, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&d->mutex);
@@ -147,6 +152,7 @@ static int queue_retire(struct queue *q)
 		at = &(*at)->next;
 	*at = q->next;
 	__atomic_store_n(&q->magic, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->device->slots[q->slot], NULL, __ATOMIC_RELEASE);
 	nvio_qpair_free(q->qp);
 	free(q->iods);
 	q->next = q->device->dead_queues;

@@ -65,10 +65,34 @@ static void direct_writes_are_there(void **state)
 	expect_byte(0, 65536, 'D');
 }
 
+static void asynchronous_writes_are_there(void **state)
+{
+	killed_after_flush("aio");
+	expect_byte(0, 65536, 'A');
+}
+
+static void buffered_writes_are_there(void **state)
+{
+	static const char line[] = "a line of a log, of no particular length\n";
+	size_t len = strlen(line);
+	char got[sizeof(line)] = "";
+	int fd;
+
+	killed_after_flush("buffered");
+	fd = open(image, O_RDONLY);
+	for (int i = 0; i < 3000; i++) {
+		assert_int_equal(pread(fd, got, len, (off_t)(i * (int)len)), len);
+		assert_string_equal(got, line);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(direct_writes_are_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(asynchronous_writes_are_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(buffered_writes_are_there, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

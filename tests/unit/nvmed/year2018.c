@@ -24,6 +24,49 @@ static int write_direct(NVMED_QUEUE *queue)
 	return nvmed_flush(handle);
 }
 
+static int write_buffered(NVMED_QUEUE *queue)
+{
+	NVMED_HANDLE *handle = nvmed_handle_create(queue, 0);
+	char line[] = "a line of a log, of no particular length\n";
+	int i;
+
+	for (i = 0; i < 3000; i++)
+		if (nvmed_write(handle, line, strlen(line)) != (ssize_t)strlen(line))
+			return -1;
+	return nvmed_flush(handle);
+}
+
+static int completed;
+
+static void aio_callback(const NVMED_AIO_CTX *context, void *userdata)
+{
+	completed++;
+}
+
+static int write_aio(NVMED_QUEUE *queue)
+{
+	NVMED_HANDLE *handle = nvmed_handle_create(queue, HANDLE_DIRECT_IO);
+	NVMED_AIO_CTX *context = calloc(BLOCKS, sizeof(NVMED_AIO_CTX));
+	char *buf = nvmed_get_buffer(HtoD(handle), 1);
+	int i;
+
+	memset(buf, 'A', PAGE_SIZE);
+	for (i = 0; i < BLOCKS; i++) {
+		context[i].handle = handle;
+		context[i].start_lba = i * PAGE_SIZE;
+		context[i].len = PAGE_SIZE;
+		context[i].buf = buf;
+		context[i].aio_callback = aio_callback;
+		if (nvmed_aio_write(&context[i]) == NVMED_AIO_ERROR)
+			return -1;
+	}
+	if (nvmed_aio_queue_submit(handle) != BLOCKS)
+		return -1;
+	while (completed < BLOCKS)
+		nvmed_aio_handle_complete(handle);
+	return nvmed_flush(handle);
+}
+
 int main(int argc, char *argv[])
 {
 	NVMED *nvmed;
@@ -43,6 +86,10 @@ int main(int argc, char *argv[])
 		return 1;
 	if (!strcmp(argv[2], "direct"))
 		ret = write_direct(queue);
+	if (!strcmp(argv[2], "buffered"))
+		ret = write_buffered(queue);
+	if (!strcmp(argv[2], "aio"))
+		ret = write_aio(nvmed_queue_create(nvmed, QUEUE_MANUAL_COMPLETION));
 	if (ret < 0)
 		return 1;
 	printf("flushed\n");
