@@ -19,12 +19,11 @@
 
 #include "nvme_hdr.h"
 #include "nvmed.h"
+#include "radix-tree.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define NVMED_EXPORT __attribute__((visibility("default")))
 
 /* The page of buffers and of the cache, whatever the machine's is. */
 #ifndef PAGE_SIZE
@@ -234,6 +233,23 @@ enum {
 
 /* A feature of the device. The value set; -6 (-NVMED_INVALID) with errno. */
 NVMED_EXPORT int nvmed_feature_set(NVMED *nvmed, int feature, int value);
+
+/*
+ * How many queues user `uid` may have on the device, counted over all processes that use libnvmed (0: as many as there are), and in *max and
+ * *used (either may be NULL) what holds now. 0; -4 (-NVMED_NOPERM) the caller is not root; -2 (-NVMED_NOENTRY) no open device; -3
+ * (-NVMED_EXCEEDLIMIT) too many users have one; -1 (-NVMED_FAULT) the table in /dev/shm. A user who has them all gets no more from
+ * nvmed_queue_create() (EDQUOT).
+ */
+NVMED_EXPORT int nvmed_set_user_quota(NVMED *nvmed, uid_t uid, unsigned int num_queue, unsigned int *max, unsigned int *used);
+
+/* 0, *max and *used (either may be NULL); -2 (-NVMED_NOENTRY) the user has no quota, or no open device; -1 (-NVMED_FAULT) the table. */
+NVMED_EXPORT int nvmed_get_user_quota(NVMED *nvmed, uid_t uid, unsigned int *max, unsigned int *used);
+
+/*
+ * What ioctl() on `ns_fd` was to the kernel module: a request of nvmed.h and a pointer to its argument. 0; -1 with errno: EBADF no device's
+ * ns_fd, ENOTTY an unknown request, EFAULT NULL, or what the request says.
+ */
+NVMED_EXPORT int nvmed_ioctl(int fd, unsigned long request, ...);
 
 /* Its value (flags: TRUE or FALSE); -6 (-NVMED_INVALID) with errno, for what is no feature or no device. */
 NVMED_EXPORT int nvmed_feature_get(NVMED *nvmed, int feature);

@@ -17,6 +17,15 @@ typedef __u32 u32;
 typedef __u16 u16;
 typedef __u8 u8;
 
+/* Requests of nvmed_ioctl(); the numbers are those of the kernel module. */
+#define NVMED_IOCTL_NVMED_INFO      _IOW('N', 0x50, struct nvmed_device_info)
+#define NVMED_IOCTL_QUEUE_CREATE    _IOWR('N', 0x51, unsigned int)     /* a struct nvmed_create_queue_args */
+#define NVMED_IOCTL_QUEUE_DELETE    _IOW('N', 0x52, unsigned int)      /* the queue's qid */
+#define NVMED_IOCTL_GET_BUFFER_ADDR _IOWR('N', 0x60, struct nvmed_buf) /* device addresses, one a page */
+#define NVMED_IOCTL_INTERRUPT_COMM  _IOWR('N', 0x61, unsigned long)    /* in: a qid; out: how many of its requests ended, 0 after a while */
+#define NVMED_IOCTL_GET_USER        _IOWR('N', 0x70, struct nvmed_user_quota)
+#define NVMED_IOCTL_SET_USER        _IOWR('N', 0x71, struct nvmed_user_quota)
+
 /* Functions return them negated. */
 typedef enum {
 	NVMED_SUCCESS = 0,

@@ -23,6 +23,17 @@ bool device_live(NVMED *nvmed)
 	return d;
 }
 
+struct device *device_by_fd(int fd)
+{
+	struct device *d;
+
+	pthread_mutex_lock(&devices_mutex);
+	for (d = devices; d && d->pub.ns_fd != fd; d = d->next)
+		;
+	pthread_mutex_unlock(&devices_mutex);
+	return d;
+}
+
 static void device_publish(struct device *d)
 {
 	pthread_mutex_lock(&devices_mutex);
@@ -55,6 +66,7 @@ static int device_connect(struct device *d, const struct target *t)
 
 	if (rc)
 		return failed_nvio(rc, "open");
+	strcpy(d->trid, t->trid);
 	nvio_ctrlr_opts_init(&opts);
 	opts.bounce = true; /* programs may use any buffer */
 	rc = nvio_connect(d->env, t->trid, &opts, &d->ctrlr);

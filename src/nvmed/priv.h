@@ -150,11 +150,13 @@ struct device {
 	struct nvio_env *env;
 	struct nvio_ctrlr *ctrlr;
 	struct nvio_ns *ns;
+	char trid[NVIO_TRADDR_MAX * 4];
 	u64 capacity;                /* bytes */
 	u64 start;                   /* first block of the partition */
 	unsigned int block_shift;
 	pthread_mutex_t mutex;       /* the lists below, and admin commands */
 	struct queue *queues;
+	unsigned int num_queues;
 	struct queue *dead_queues;   /* kept until close, so that a stale pointer is told from a live one */
 	struct handle *dead_handles;
 	struct reaper reaper;
@@ -231,6 +233,11 @@ int part_find(struct device *d, int part, u64 *first, u64 *blocks);
 
 /* device.c */
 bool device_live(NVMED *nvmed);
+struct device *device_by_fd(int fd);
+
+/* quota.c: a queue more, or one less; under device->mutex. 0, or -1 with errno. */
+int quota_take(struct device *d);
+void quota_give_back(struct device *d);
 
 /* buffer.c */
 void buffers_forget(struct device *d);

@@ -100,18 +100,25 @@ static struct queue *queue_new(struct device *d, int flags)
 		free(q);
 		return NULL;
 	}
+	if (quota_take(d))
+		goto free;
 	while (q->slot < QUEUES_MAX && d->slots[q->slot])
 		q->slot++;
 	rc = q->slot < QUEUES_MAX ? nvio_qpair_alloc(d->ctrlr, NULL, &q->qp) : -ENOSPC;
 	if (rc) {
 		failed_nvio(rc, "queue_create");
-		free(q->iods);
-		free(q);
-		return NULL;
+		rc = errno;
+		quota_give_back(d);
+		errno = rc;
+		goto free;
 	}
 	q->device = d;
 	q->pub = (NVMED_QUEUE){ .nvmed = &d->pub, .flags = (u32)flags, .qid = nvio_qpair_id(q->qp), .q_depth = nvio_qpair_depth(q->qp) };
 	return q;
+free:
+	free(q->iods);
+	free(q);
+	return NULL;
 }
 
 NVMED_QUEUE *nvmed_queue_create(NVMED *nvmed, int flags)
@@ -155,6 +162,7 @@ static int queue_retire(struct queue *q)
 	__atomic_store_n(&q->device->slots[q->slot], NULL, __ATOMIC_RELEASE);
 	nvio_qpair_free(q->qp);
 	free(q->iods);
+	quota_give_back(q->device);
 	q->next = q->device->dead_queues;
 	q->device->dead_queues = q;
 	return 0;
