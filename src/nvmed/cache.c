@@ -29,12 +29,16 @@ void cache_pause(unsigned int *rounds)
 
 /* ---- one page; all under its shard's lock ---- */
 
+/*
+ * The clock makes sure that of a page that is put in and a direct write that begins one sees the other: here the clock advances and then
+ * `writing` is read, there `writing` is set and then the clock is read, all four in one order that everybody agrees on.
+ */
 void cache_insert(struct cache *c, struct shard *s, struct page *p, u64 number)
 {
 	struct page **bucket = cache_bucket(s, number);
 
 	p->number = number;
-	p->used = __atomic_add_fetch(&c->clock, 1, __ATOMIC_RELAXED);
+	p->used = __atomic_add_fetch(&c->clock, 1, __ATOMIC_SEQ_CST);
 	p->busy = true;
 	p->dirty = false;
 	p->hash_next = *bucket;

@@ -168,7 +168,8 @@ bool cache_take_out(struct device *d, u64 first, u64 last)
 	struct cache *c = &d->cache;
 	bool clear = true;
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* See cache_insert(). */
+	(void)__atomic_load_n(&c->clock, __ATOMIC_SEQ_CST);
 	if (last - first < __atomic_load_n(&c->pages, __ATOMIC_RELAXED)) {
 		for (u64 i = first; clear && i <= last; i++)
 			clear = take_out_page(c, i);
@@ -192,13 +193,12 @@ static void wait_for_writers(struct device *d, u64 first, u64 last)
 {
 	unsigned int n = __atomic_load_n(&d->num_slots, __ATOMIC_ACQUIRE);
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (unsigned int i = 0; i < n; i++) {
 		struct queue *q = __atomic_load_n(&d->slots[i], __ATOMIC_ACQUIRE);
 		unsigned int rounds = 0;
 		bool again = true;
 
-		while (q && again && __atomic_load_n(&q->writing, __ATOMIC_RELAXED)) {
+		while (q && again && __atomic_load_n(&q->writing, __ATOMIC_SEQ_CST)) {
 			lock(&q->lock);
 			again = overlaps(q, first, last);
 			if (again)

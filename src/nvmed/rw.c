@@ -33,6 +33,7 @@ static __attribute__((noinline)) struct iod *begin_past_cache(struct handle *h, 
 			iod->first = first;
 			iod->last = last;
 			writing_add(q, iod);
+			__atomic_store_n(&q->writing, q->writing, __ATOMIC_SEQ_CST); /* see cache_insert() */
 			if (cache_take_out(h->device, first, last))
 				return iod;
 			request_end(q, iod, true);
