@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The block cache of a device: pages of 4 KiB by their number, in shards with a lock each. Sixteen pages in a row are of one shard, so that
- * neighbours are found and written together under one lock. The page that was not used for longest goes first, exactly so within a shard; between
- * shards a clock decides that each miss advances.
+ * neighbours are found and written together under one lock. The page that was not used for longest goes first: exactly so in a cache of one
+ * shard; in larger ones by a clock that each miss advances.
  *
  * A page that is `busy` belongs to who does I/O on it; all others wait for it, or take another. Who has one busy waits for nothing but requests
  * of the drive, which end by themselves: so nobody waits in a circle.
@@ -67,7 +67,12 @@ static inline void cache_link_newest(struct shard *s, struct page *p)
 
 static inline void cache_touch(struct cache *c, struct shard *s, struct page *p)
 {
-	p->used = __atomic_load_n(&c->clock, __ATOMIC_RELAXED);
+	u64 now = __atomic_load_n(&c->clock, __ATOMIC_RELAXED);
+
+	/* Used since the last miss already: large caches keep no order among those, so that hits leave other pages alone. */
+	if (p->used == now && c->num_shards > 1)
+		return;
+	p->used = now;
 	if (s->newest != p) {
 		cache_unlink(s, p);
 		cache_link_newest(s, p);

@@ -45,7 +45,7 @@ static __attribute__((noinline)) struct iod *begin_past_cache(struct handle *h, 
 	}
 }
 
-struct iod *request_begin(struct handle *h, struct queue *q, struct iod *spare, u64 offset, u64 len, bool changes)
+static inline __attribute__((always_inline)) struct iod *begin(struct handle *h, struct queue *q, struct iod *spare, u64 offset, u64 len, bool changes)
 {
 	u64 first = offset >> PAGE_SHIFT, last = (offset + len - 1) >> PAGE_SHIFT;
 	struct iod *iod;
@@ -65,6 +65,11 @@ struct iod *request_begin(struct handle *h, struct queue *q, struct iod *spare, 
 		unlock(&q->lock);
 	}
 	return begin_past_cache(h, q, spare, first, last, changes);
+}
+
+struct iod *request_begin(struct handle *h, struct queue *q, struct iod *spare, u64 offset, u64 len, bool changes)
+{
+	return begin(h, q, spare, offset, len, changes);
 }
 
 /* Pages of the cache: what they hold is in nobody's way. */
@@ -94,7 +99,7 @@ int io_pages(struct handle *h, u8 opcode, const struct iovec *iov, int n, u64 of
 }
 
 /* One request, at most CHUNK_BYTES, both ends on blocks. */
-static inline int direct_one(struct handle *h, u8 opcode, void *buf, u64 offset, u64 len)
+static inline __attribute__((always_inline)) int direct_one(struct handle *h, u8 opcode, void *buf, u64 offset, u64 len)
 {
 	struct queue *q = handle_queue(h, opcode, offset, len);
 	struct device *d = h->device;
@@ -104,7 +109,7 @@ static inline int direct_one(struct handle *h, u8 opcode, void *buf, u64 offset,
 
 	if (unlikely(!q))
 		return -1;
-	iod = request_begin(h, q, &spare, offset, len, opcode != nvme_cmd_read);
+	iod = begin(h, q, &spare, offset, len, opcode != nvme_cmd_read);
 	if (unlikely(!iod))
 		return -1;
 	iod->op.done = NULL;
@@ -124,22 +129,24 @@ static inline int direct_one(struct handle *h, u8 opcode, void *buf, u64 offset,
 	return rc ? -1 : 0;
 }
 
-/* What was moved before an error counts, as with POSIX. */
-static ssize_t direct_rw(struct handle *h, u8 opcode, char *buf, u64 count, u64 offset)
+/* Longer than one request. What was moved before an error counts, as with POSIX. */
+static __attribute__((noinline)) ssize_t direct_long(struct handle *h, u8 opcode, char *buf, u64 count, u64 offset)
 {
 	u64 done = 0;
 
 	while (done < count) {
 		u64 len = count - done < CHUNK_BYTES ? count - done : CHUNK_BYTES;
+		int rc = opcode == nvme_cmd_read ? direct_one(h, nvme_cmd_read, buf + done, offset + done, len)
+						 : direct_one(h, nvme_cmd_write, buf + done, offset + done, len);
 
-		if (unlikely(direct_one(h, opcode, buf + done, offset + done, len)))
+		if (unlikely(rc))
 			return done ? (ssize_t)done : -1;
 		done += len;
 	}
 	return (ssize_t)done;
 }
 
-static inline ssize_t rw(NVMED_HANDLE *handle, u8 opcode, void *buf, size_t count, off_t off)
+static inline __attribute__((always_inline)) ssize_t rw(NVMED_HANDLE *handle, u8 opcode, void *buf, size_t count, off_t off)
 {
 	struct handle *h = handle_of(handle);
 	const char *what = opcode == nvme_cmd_read ? "read" : "write";
@@ -158,10 +165,12 @@ static inline ssize_t rw(NVMED_HANDLE *handle, u8 opcode, void *buf, size_t coun
 				(unsigned long long)offset);
 		count = left;
 	}
-	if (likely(direct))
-		return direct_rw(h, opcode, buf, count, offset);
-	if (!count)
+	if (unlikely(!count))
 		return 0;
+	if (likely(direct && count <= CHUNK_BYTES))
+		return unlikely(direct_one(h, opcode, buf, offset, count)) ? -1 : (ssize_t)count;
+	if (direct)
+		return direct_long(h, opcode, buf, count, offset);
 	if (opcode == nvme_cmd_read ? cache_read(h, buf, offset, count) : cache_write(h, buf, offset, count))
 		return -1;
 	return (ssize_t)count;
