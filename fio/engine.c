@@ -39,6 +39,16 @@ static void on_done(struct nvio_op *op)
 
 nvio_static_assert(offsetof(struct io, op) == 0, "on_done() is given the one for the other");
 
+/* What fio has been given by the last getevents is its own again, and may be submitted anew: it makes room in `done`. */
+static void forget_taken(struct job *job)
+{
+	if (!job->num_taken)
+		return;
+	job->num_done -= job->num_taken;
+	memmove(job->done, job->done + job->num_taken, job->num_done * sizeof(*job->done));
+	job->num_taken = 0;
+}
+
 static void poll_lanes(struct job *job)
 {
 	/* Their errors are those of the ops, which have all completed then. */
@@ -141,10 +151,7 @@ int engine_getevents(struct thread_data *td, unsigned int min, unsigned int max,
 
 	/* fio does not commit when it only looks, and what it is handed out may be in its hands again by the next commit. */
 	engine_commit(td);
-	/* What it has been given by the last call is its own again. */
-	job->num_done -= job->num_taken;
-	memmove(job->done, job->done + job->num_taken, job->num_done * sizeof(*job->done));
-	job->num_taken = 0;
+	forget_taken(job);
 	if (min && t)
 		until_ns = now_ns() + (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
 	if (job->num_done < min || !min)
@@ -167,13 +174,9 @@ struct io_u *engine_event(struct thread_data *td, int event)
 char *engine_errdetails(struct io_u *io_u)
 {
 	struct io *io = io_u->engine_data;
-	char *words = io->words, *line = NULL;
+	char *line = NULL;
 
-	if (asprintf(&line, "nvio: %s", words ? words : nvio_op_strerror(&io->op)) < 0)
-		line = NULL;
-	free(words);
-	io->words = NULL;
-	return line;
+	return asprintf(&line, "nvio: %s", nvio_op_strerror(&io->op)) < 0 ? NULL : line;
 }
 
 static enum io_kind kind_of(const struct job *job, const struct io_u *io_u)
@@ -190,40 +193,68 @@ static enum io_kind kind_of(const struct job *job, const struct io_u *io_u)
 	}
 }
 
-/* -errno; fio asks for the words by errdetails. */
-static int refuse_unaligned(struct io *io, const struct io_u *io_u, uint32_t bs)
+static int submit(struct job *job, struct io_u *io_u, enum io_kind kind)
 {
-	if (asprintf(&io->words, "offset %llu and length %llu are to be multiples of the block size, %u", io_u->offset, io_u->xfer_buflen,
-		    bs) < 0)
-		io->words = NULL;
-	return -EINVAL;
+	struct target *t = FILE_ENG_DATA(io_u->file);
+	struct io *io = io_u->engine_data;
+	uint32_t bs = t->shape.block_size;
+	int rc;
+
+	io->op.flags = job->opts->fua && (kind == IO_WRITE || kind == IO_ZERO) ? NVIO_OP_FUA : 0;
+	/* The words are for the log here: fio asks for no details of what was never in flight. */
+	if (kind != IO_SYNC && (io_u->offset % bs || io_u->xfer_buflen % bs)) {
+		log_err("fio: nvio: %s: offset %llu and length %llu are to be multiples of the block size, %u\n", io_u->file->file_name,
+			io_u->offset, io_u->xfer_buflen, bs);
+		return -EINVAL;
+	}
+	rc = target_submit(t, kind, io_u->xfer_buf, io_u->offset, io_u->xfer_buflen, io);
+	if (rc) {
+		log_err("fio: nvio: %s\n", nvio_errmsg());
+		return rc;
+	}
+	job->in_flight++;
+	return 0;
+}
+
+/*
+ * A flush is waited for. fio asks for one after so many writes, and again until one has completed: were they queued, there would be as
+ * many as the job is deep. What else completes meanwhile is handed out later.
+ */
+static int flush(struct thread_data *td, struct job *job, struct io_u *io_u)
+{
+	struct io *io = io_u->engine_data;
+	unsigned i = job->num_done;
+	int rc;
+
+	engine_commit(td);
+	fio_gettime(&io_u->issue_time, NULL);
+	rc = submit(job, io_u, IO_SYNC);
+	if (rc)
+		return rc;
+	while (nvio_op_pending(&io->op))
+		wait_for(job, job->num_done + 1, 0);
+	while (job->done[i] != io)
+		i++;
+	job->num_done--;
+	memmove(job->done + i, job->done + i + 1, (job->num_done - i) * sizeof(*job->done));
+	if (io->op.status)
+		log_err("fio: nvio: %s: flush: %s\n", io_u->file->file_name, nvio_op_strerror(&io->op));
+	return io->op.status;
 }
 
 enum fio_q_status engine_queue(struct thread_data *td, struct io_u *io_u)
 {
 	struct job *job = td->io_ops_data;
-	struct target *t = FILE_ENG_DATA(io_u->file);
 	enum io_kind kind = kind_of(job, io_u);
-	struct io *io = io_u->engine_data;
-	uint32_t bs = t->shape.block_size;
-	int rc;
 
-	fio_ro_check(td, io_u);
-	free(io->words);
-	io->words = NULL;
-	io->op.flags = job->opts->fua && (kind == IO_WRITE || kind == IO_ZERO) ? NVIO_OP_FUA : 0;
-	if (kind != IO_SYNC && (io_u->offset % bs || io_u->xfer_buflen % bs)) {
-		rc = refuse_unaligned(io, io_u, bs);
-	} else {
-		rc = target_submit(t, kind, io_u->xfer_buf, io_u->offset, io_u->xfer_buflen, io);
-		if (rc)
-			io->words = strdup(nvio_errmsg());
-	}
-	if (rc) {
-		io_u->error = -rc;
+	forget_taken(job);
+	if (kind == IO_SYNC) {
+		io_u->error = -flush(td, job, io_u);
 		return FIO_Q_COMPLETED;
 	}
-	job->in_flight++;
+	io_u->error = -submit(job, io_u, kind);
+	if (io_u->error)
+		return FIO_Q_COMPLETED;
 	job->unkicked[job->num_unkicked++] = io_u;
 	return FIO_Q_QUEUED;
 }
@@ -253,6 +284,7 @@ static void drain(struct job *job)
 {
 	unsigned count = job->ios ? job->depth : 0;
 
+	forget_taken(job);
 	for (unsigned i = 0; i < count && job->in_flight; i++)
 		if (nvio_op_pending(&job->ios[i].op))
 			nvio_cancel(&job->ios[i].op);

@@ -189,8 +189,6 @@ void job_stop(struct job *job)
 			log_err("fio: nvio: %s\n", nvio_errmsg());
 		job->thread = NULL;
 	}
-	for (unsigned i = 0; job->ios && i < job->depth; i++)
-		free(job->ios[i].words);
 	free(job->ios);
 	free(job->done);
 	free(job->unkicked);

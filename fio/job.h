@@ -83,7 +83,6 @@ struct io {
 	struct nvio_op op;
 	void *user;
 	uint64_t ranges[2]; /* of a trim: struct nvio_lba_range, which must stay until it is done */
-	char *words;	    /* why it was refused; NULL: the op tells */
 };
 
 struct lane {
