@@ -108,15 +108,16 @@ static int parse_words(const char *text, struct device_name *name, char *why)
 
 int device_name_parse(const char *file_name, struct device_name *name, char *why)
 {
+	size_t len = strlen(file_name);
 	struct nvio_trid trid;
 	int rc = 0;
 
 	memset(name, 0, sizeof(*name));
-	if (strlen(file_name) > FIO_NAME_MAX) {
+	if (len > FIO_NAME_MAX) {
 		tell(why, "a name of more than %d bytes", FIO_NAME_MAX);
 		return -EINVAL;
 	}
-	snprintf(name->text, sizeof(name->text), "%s", file_name);
+	memcpy(name->text, file_name, len);
 	name->is_bdev = is_bdev(file_name);
 	if (name->is_bdev) {
 		rc = nvio_bdev_check_str(name->text);
