@@ -28,7 +28,7 @@ enum nvio_hugepages {
 };
 
 enum nvio_mlock {
-	NVIO_MLOCK_AUTO = 0,    /* locked once something in this environment does DMA by device address (a PCI function) */
+	NVIO_MLOCK_AUTO = 0,    /* what a PCI function uses does not swap: VFIO pins it, and without an IOMMU it is on hugepages */
 	NVIO_MLOCK_ALWAYS,      /* locked, or an error that names the RLIMIT_MEMLOCK needed */
 	NVIO_MLOCK_NEVER,
 };
