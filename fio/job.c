@@ -206,21 +206,20 @@ static int check_options(struct thread_data *td)
 	return 0;
 }
 
+static int begin(struct thread_data *td, struct job **job)
+{
+	int rc = engine_fits() ? -EINVAL : check_options(td);
+
+	return rc ? rc : job_open(td, job);
+}
+
 int engine_setup(struct thread_data *td)
 {
 	struct job *job = td->io_ops_data;
-	int rc;
 
 	/* With create_serialize=0 the job has been begun already. */
-	if (!job) {
-		if (engine_fits())
-			return 1;
-		rc = check_options(td);
-		if (!rc)
-			rc = job_open(td, &job);
-		if (rc)
-			return 1;
-	}
+	if (!job && begin(td, &job))
+		return 1;
 	for (unsigned i = 0; i < job->num_targets; i++) {
 		struct fio_file *f = td->files[i];
 
@@ -238,15 +237,9 @@ int engine_setup(struct thread_data *td)
 int engine_init(struct thread_data *td)
 {
 	struct job *job = td->io_ops_data;
-	int rc;
 
 	if (!job) {
-		if (engine_fits())
-			return 1;
-		rc = check_options(td);
-		if (!rc)
-			rc = job_open(td, &job);
-		if (rc)
+		if (begin(td, &job))
 			return 1;
 		td->io_ops_data = job;
 	}

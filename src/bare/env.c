@@ -69,20 +69,6 @@ out_free:
 	return rc;
 }
 
-/* Takes the newest child out of the list; NULL when there is none left. */
-static struct env_child *take_newest(struct nvio_env *env)
-{
-	struct env_child *child = NULL;
-
-	lock_take(&env->lock);
-	if (!list_empty(&env->children)) {
-		child = list_entry(env->children.prev, struct env_child, link);
-		list_remove(&child->link);
-	}
-	lock_give(&env->lock);
-	return child;
-}
-
 void nvio_env_close(struct nvio_env *env)
 {
 	struct env_child *child;
@@ -91,7 +77,7 @@ void nvio_env_close(struct nvio_env *env)
 		return;
 	atomic_store(&env->closing, true);
 	/* One by one, asking anew each time: closing a child may close others, and needs the lock to leave the list. */
-	while ((child = take_newest(env)))
+	while ((child = env_child_take_newest(env)))
 		child->close(child);
 	lock_fini(&env->lock);
 	alloc_free((char *)(uintptr_t)env->opts.name);

@@ -63,6 +63,20 @@ static inline void env_child_remove(struct nvio_env *env, struct env_child *chil
 	lock_give(&env->lock);
 }
 
+/* Takes the newest child out of the list; NULL when there is none left. */
+static inline struct env_child *env_child_take_newest(struct nvio_env *env)
+{
+	struct env_child *child = NULL;
+
+	lock_take(&env->lock);
+	if (!list_empty(&env->children)) {
+		child = list_entry(env->children.prev, struct env_child, link);
+		list_remove(&child->link);
+	}
+	lock_give(&env->lock);
+	return child;
+}
+
 /*
  * Binds the calling OS thread to `core`, or with -1 to all cores of the environment's mask. For OS threads that nvio starts,
  * as their first act. 0; -EINVAL: a core that is not in the mask; -errno of the system.

@@ -40,4 +40,9 @@ int vfio_reset(struct pci_dev *dev);
 int vfio_vectors_enable(struct pci_dev *dev, uint32_t count);
 int vfio_vector_set(struct pci_dev *dev, uint32_t vector, int fd);
 
+/* What all ways through VFIO have in common, in their struct pci_way. */
+#define VFIO_WAY_COMMON \
+	.config_read = vfio_config_read, .config_write = vfio_config_write, .map_bar = vfio_map_bar, .unmap_bar = vfio_unmap_bar, \
+	.reset = vfio_reset, .vectors_enable = vfio_vectors_enable, .vector_set = vfio_vector_set
+
 #endif

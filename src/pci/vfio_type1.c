@@ -335,13 +335,7 @@ static void type1_close(struct pci_dev *dev)
 
 static const struct pci_way type1_way = {
 	.name = "vfio group",
-	.config_read = vfio_config_read,
-	.config_write = vfio_config_write,
-	.map_bar = vfio_map_bar,
-	.unmap_bar = vfio_unmap_bar,
-	.reset = vfio_reset,
-	.vectors_enable = vfio_vectors_enable,
-	.vector_set = vfio_vector_set,
+	VFIO_WAY_COMMON,
 	.close = type1_close,
 };
 
